@@ -1,0 +1,36 @@
+/*
+ * table - id to task, for every task that is not expired.
+ *
+ * Owns the entries.  Others keep a task's id across turns of the loop, not
+ * its pointer.  A miss never touches a disk.
+ */
+#ifndef DAEMON_MASTER_TABLE_H
+#define DAEMON_MASTER_TABLE_H
+
+#include <stddef.h>
+
+#include "daemon/master/task.h"
+
+struct table {
+	struct task	*tasks;		/* uthash */
+	size_t		 count;
+};
+
+void	table_init(struct table *);
+void	table_fini(struct table *);
+
+/*
+ * A zeroed entry under this id, or NULL: ENOMEM without memory, EEXIST if
+ * the id is there.  Borrowed from the table.
+ */
+struct task *
+	table_add(struct table *, const unsigned char id[TASK_ID_BYTES])
+	__attribute__((warn_unused_result));
+
+struct task *
+	table_find(const struct table *, const unsigned char id[TASK_ID_BYTES]);
+
+/* Frees the entry and nulls the caller's pointer. */
+void	table_remove(struct table *, struct task **);
+
+#endif

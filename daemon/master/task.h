@@ -1,0 +1,72 @@
+/*
+ * task - a submitted request on its way through its states.
+ *
+ * The entry in the table is small (a million of them must be cheap) and is a
+ * cache of the store: request and response live there.
+ *
+ * queued -> running -> succeeded | failed | timed-out | cancelled
+ * queued -> cancelled | failed
+ * running -> queued	only by the rerun rule
+ *
+ * One function changes a state: task_move(), called by sched when the store
+ * has said OK.  A move that no rule allows asserts.
+ */
+#ifndef DAEMON_MASTER_TASK_H
+#define DAEMON_MASTER_TASK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "ipc/slate.h"		/* TASK_ID_BYTES */
+
+#define TASK_ID_TEXT	33	/* 32 lowercase hex digits and NUL */
+
+enum task_state {
+	TASK_QUEUED,
+	TASK_RUNNING,
+	TASK_SUCCEEDED,
+	TASK_FAILED,
+	TASK_TIMED_OUT,
+	TASK_CANCELLED,
+	TASK_STATE_N
+};
+
+struct task {
+	UT_hash_handle	 hh;		/* table.c */
+	struct task	*prev, *next;	/* its route's ready or finished list */
+	unsigned char	 id[TASK_ID_BYTES];
+	int64_t		 row;		/* the store's key */
+	int64_t		 created_ms;	/* Unix time */
+	int64_t		 changed_ms;	/* Unix time it entered its state */
+	int64_t		 ends_ms;	/* finished: monotonic time it expires */
+	uint16_t	 route;		/* index, sched's */
+	uint16_t	 readers;	/* responses under way: it stays */
+	uint8_t		 state;		/* enum task_state */
+	uint8_t		 attempt;	/* started so often */
+	uint8_t		 listed;	/* sched: prev and next are in use */
+};
+
+/* "queued", ..., "timed-out"; as in JSON and Deferd-State. */
+extern const char *const task_state_names[TASK_STATE_N];
+
+/* A finished state never changes again. */
+bool	task_finished(enum task_state);
+
+/* Whether contract.md section 6 has this move. */
+bool	task_may_move(enum task_state from, enum task_state to);
+
+/* The one function that changes a state; asserts task_may_move(). */
+void	task_move(struct task *, enum task_state to, int64_t now_ms);
+
+/* A new random id (libuuid), 122 random bits. */
+void	task_new_id(unsigned char id[TASK_ID_BYTES]);
+
+/* 32 lowercase hex digits; out has room for TASK_ID_TEXT.  Gives out. */
+char	*task_id_text(const unsigned char id[TASK_ID_BYTES],
+	    char out[TASK_ID_TEXT]);
+
+/* Exactly 32 lowercase hex digits and NUL, else false. */
+bool	task_id_parse(const char *text, unsigned char id[TASK_ID_BYTES]);
+
+#endif

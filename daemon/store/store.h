@@ -1,0 +1,169 @@
+/*
+ * store - the contract between the master and whatever keeps the tasks.
+ *
+ * It carries memory and SQLite today and must carry a PostgreSQL under many
+ * nodes later.  Therefore:
+ *
+ * - It is asynchronous.  An operation is a struct store_op, embedded in an
+ *   object of the caller's, so queueing allocates nothing and cannot fail.
+ *   Its done() is called on the loop, in a later turn or at the end of this
+ *   one, never inside store_submit(); operations of one kind of thread are
+ *   answered in the order they were queued.
+ * - Every transition is conditional on (row, state, attempt).  STORE_LOST
+ *   means that somebody was faster, and is normal.  The table is a cache.
+ * - The store owns bodies: a load gives bytes or a descriptor, never a path.
+ * - Everything queued while a commit is under way is the next commit (group
+ *   commit, batches capped); done() means committed.  A body in a file is on
+ *   the disk, file and directory, before the commit that names it.
+ *
+ * Who counts what: the caller reserves bytes while a request's body arrives
+ * (store_reserve), and STORE_INSERT takes that reservation over when it
+ * succeeds; the store itself counts what it keeps.
+ */
+#ifndef DAEMON_STORE_STORE_H
+#define DAEMON_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/master/task.h"
+#include "daemon/store/body.h"
+
+struct event_base;
+struct conf;
+struct store;
+
+enum store_verdict {
+	STORE_OK,
+	STORE_LOST,		/* no such row in that state and attempt */
+	STORE_FULL,		/* max-tasks, max-store or the disk */
+	STORE_FAILED,		/* I/O error, no memory; said in the log */
+	STORE_VERDICT_N
+};
+
+enum store_kind {
+	STORE_INSERT,		/* a new task: queued, or running, attempt 1 */
+	STORE_MOVE,		/* from (state, attempt) to (state, attempt) */
+	STORE_REMOVE,		/* forget it, whatever its state */
+	STORE_LOAD_REQUEST,
+	STORE_LOAD_RESPONSE,
+	STORE_KIND_N
+};
+
+/* A request (head: the SCGI block) or a response (head: the CGI head). */
+struct message {
+	struct blob	*head;
+	struct body	 body;
+};
+#define MESSAGE_EMPTY	((struct message){ .body = { .fd = -1 } })
+void	message_fini(struct message *);
+
+/* What became of a finished task beside its response; texts are borrowed. */
+struct store_outcome {
+	const char	*reason;	/* for users; NULL or "" if succeeded */
+	const void	*log;		/* tail of stderr */
+	size_t		 log_len;
+	int32_t		 wait_status;	/* as waitpid(); -1: no process */
+	uint64_t	 cpu_us;
+	uint64_t	 max_rss_kib;
+};
+
+struct store_op {
+	struct store_op	*next;			/* the store's */
+	enum store_kind	 kind;
+	enum store_verdict verdict;		/* set before done() */
+	void		(*done)(struct store_op *);
+	void		*arg;			/* the caller's */
+
+	int64_t		 row;			/* INSERT: the store sets it */
+	enum task_state	 from, to;		/* MOVE; INSERT: to */
+	uint32_t	 from_attempt, to_attempt; /* likewise */
+	int64_t		 now_ms;		/* Unix time of the change */
+
+	/* INSERT only; borrowed until done() */
+	unsigned char	 id[TASK_ID_BYTES];
+	const char	*route;
+	const char	*method;
+	const char	*path;
+
+	/*
+	 * INSERT: the request; MOVE to a finished state: the response, if
+	 * any.  Taken by the store when the verdict is OK, else still the
+	 * caller's.  LOAD: given to the caller when OK, empty otherwise.
+	 * A finished task's request is deleted by the MOVE, but for method
+	 * and path.
+	 */
+	struct message	 message;
+
+	/* MOVE to a finished state; LOAD_RESPONSE gives it (texts in `texts`) */
+	struct store_outcome outcome;
+	struct blob	*texts;			/* LOAD: owns outcome's texts */
+};
+
+/* One task as the store knew it at start, for store_scan(). */
+struct store_row {
+	int64_t		 row;
+	unsigned char	 id[TASK_ID_BYTES];
+	enum task_state	 state;
+	uint32_t	 attempt;
+	int64_t		 created_ms, changed_ms;
+	const char	*route;			/* borrowed for the call */
+	const char	*method;
+};
+
+/*
+ * Opens what conf->store names, with limits and spool of `conf`.  NULL with
+ * a message for people in error[CONF_ERROR_MAX].
+ */
+struct store *
+	store_open(struct event_base *, const struct conf *, char *error)
+	__attribute__((warn_unused_result));
+
+/* Waits until what is queued is committed, then closes; calls nobody back. */
+void	store_close(struct store *);
+
+/* New limits after a reload. */
+void	store_set_conf(struct store *, const struct conf *);
+
+/* Whether an accepted task survives the death of this process. */
+bool	store_durable(const struct store *);
+
+/*
+ * Calls `each` for every task kept, oldest first; before the loop starts.
+ * 0, or -1 with a message in error[CONF_ERROR_MAX].
+ */
+int	store_scan(struct store *,
+	    int (*each)(const struct store_row *, void *), void *arg,
+	    char *error)
+	__attribute__((warn_unused_result));
+
+/* Queues an operation.  The store borrows `op` until op->done(op). */
+void	store_submit(struct store *, struct store_op *op);
+
+/*
+ * Budget for a body that is arriving: false if max-store or max-tasks is
+ * reached.  What was reserved is released by the caller, or taken over by
+ * an INSERT with verdict OK.
+ */
+bool	store_reserve(struct store *, uint64_t bytes)
+	__attribute__((warn_unused_result));
+void	store_release(struct store *, uint64_t bytes);
+bool	store_full(const struct store *);	/* would refuse one byte more */
+
+/*
+ * A new empty spool file, open for reading and writing, in `body` (size 0;
+ * the writer counts).  If it reaches no INSERT or MOVE, body_fini() and
+ * store_spool_drop() make it vanish.  0, or -1 with errno.
+ */
+int	store_spool_create(struct store *, struct body *body)
+	__attribute__((warn_unused_result));
+void	store_spool_drop(struct store *, uint64_t file);
+
+/* For /info, metrics, tests. */
+struct store_stats {
+	uint64_t	 tasks, bytes, reserved_bytes, commits, ops;
+};
+void	store_stats(const struct store *, struct store_stats *);
+
+#endif

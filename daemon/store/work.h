@@ -1,0 +1,32 @@
+/*
+ * work - threads that do what the loop must not wait for.
+ *
+ * The loop hands over a piece of work; a thread runs it; the loop is woken,
+ * takes the whole list of finished pieces and calls each back, unlocked.
+ * The link is embedded in the object: submitting allocates nothing and
+ * cannot fail.
+ */
+#ifndef DAEMON_STORE_WORK_H
+#define DAEMON_STORE_WORK_H
+
+struct event_base;
+struct work_pool;
+
+struct work {
+	struct work	*next;			/* the pool's */
+	void		(*run)(struct work *);	/* on a thread of the pool */
+	void		(*done)(struct work *);	/* on the loop */
+};
+
+/* `name` is what the threads are called (15 characters); NULL with errno. */
+struct work_pool *
+	work_pool_new(struct event_base *, const char *name, int threads)
+	__attribute__((warn_unused_result));
+
+/* Waits for what was submitted; calls nobody back any more. */
+void	work_pool_free(struct work_pool *);
+
+/* From the loop only.  The pool borrows `w` until done() is called. */
+void	work_submit(struct work_pool *, struct work *w);
+
+#endif

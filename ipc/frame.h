@@ -1,0 +1,150 @@
+/*
+ * frame - what launcher, master and worker say to each other.
+ *
+ * One frame is one SOCK_SEQPACKET message: a kind, then its fields in the
+ * order of the struct, integers in host order (both ends are one build on
+ * one machine; HELLO proves the version first), bytes as a length and the
+ * bytes.  Descriptors ride beside (SCM_RIGHTS).  Decoding checks every
+ * length and range, and that nothing is left over: a frame from a worker is
+ * input like any other, since user code lives there.
+ *
+ *	master -> launcher	READY SPAWN KILL
+ *	launcher -> master	SPAWNED (+socket, slate) DIED RELOAD (+conf)
+ *				DRAIN
+ *	worker -> master	HELLO PROGRESS NEED_SPOOL DONE
+ *	master -> worker	RUN (+body) CANCEL SPOOL (+file) RETIRE
+ */
+#ifndef IPC_FRAME_H
+#define IPC_FRAME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ipc/buf.h"
+#include "ipc/slate.h"		/* TASK_ID_BYTES */
+
+#define FRAME_VERSION	1
+#define FRAME_MAX	(256 * 1024)	/* bytes of one frame */
+
+enum frame_kind {
+	FRAME_HELLO,		/* worker is ready for jobs */
+	FRAME_READY,		/* master serves; the launcher's parent may go */
+	FRAME_SPAWN,		/* start worker number `worker` of a pool */
+	FRAME_SPAWNED,		/* + 2 descriptors: its socket, its slate */
+	FRAME_DIED,		/* reaped; its groups are killed */
+	FRAME_KILL,		/* SIGKILL that worker */
+	FRAME_RELOAD,		/* + 1 descriptor: the checked new settings */
+	FRAME_DRAIN,		/* SIGTERM came: finish and exit */
+	FRAME_RUN,		/* + 1 descriptor when body_in_fd */
+	FRAME_CANCEL,		/* SIGTERM the group now, SIGKILL after grace */
+	FRAME_PROGRESS,
+	FRAME_NEED_SPOOL,	/* the output outgrew `inline` */
+	FRAME_SPOOL,		/* + 1 descriptor unless `error` is set */
+	FRAME_DONE,
+	FRAME_RETIRE,		/* no more jobs come: exit when idle */
+	FRAME_KIND_N
+};
+
+/* How a job ended, in the worker's eyes. */
+enum frame_outcome {
+	OUTCOME_SUCCEEDED,	/* there is a response */
+	OUTCOME_FAILED,
+	OUTCOME_TIMED_OUT,
+	OUTCOME_CANCELLED,	/* by a CANCEL frame */
+	OUTCOME_N
+};
+
+/* Bytes inside a frame; borrowed from the decoded message. */
+struct frame_bytes {
+	const void	*data;
+	size_t		 len;
+};
+
+struct frame {
+	enum frame_kind	 kind;
+	union {
+		struct {
+			uint32_t version, pid, slots;
+		} hello;
+		struct {
+			uint32_t worker;	/* the master's number for it */
+			uint32_t pool;		/* index, conf_pools() */
+			uint32_t generation;	/* of the settings */
+		} spawn;
+		struct {
+			uint32_t worker;
+			int32_t	 pid;		/* for people and tests */
+		} spawned;
+		struct {
+			uint32_t worker;
+			int32_t	 status;	/* as waitpid(); -1: never ran */
+			int32_t	 error;		/* errno when it never ran */
+		} died;
+		struct {
+			uint32_t worker;
+		} kill;
+		struct {
+			uint32_t generation;
+		} reload;
+		struct {
+			unsigned char id[TASK_ID_BYTES];
+			uint32_t attempt;
+			uint32_t slot;		/* which thread's, 0-based */
+			uint32_t body_in_fd;	/* 0 or 1 */
+			uint64_t body_size;
+			struct frame_bytes route;	/* its name */
+			struct frame_bytes head;	/* the request block */
+			struct frame_bytes body;	/* when not in a fd */
+		} run;
+		struct {
+			unsigned char id[TASK_ID_BYTES];
+			uint32_t attempt;
+			int32_t	 error;		/* SPOOL only: errno, or 0 */
+		} job;			/* CANCEL, NEED_SPOOL, SPOOL */
+		struct {
+			unsigned char id[TASK_ID_BYTES];
+			uint32_t attempt;
+			uint32_t percent;	/* 0..100 */
+			struct frame_bytes message;
+		} progress;
+		struct {
+			unsigned char id[TASK_ID_BYTES];
+			uint32_t attempt;
+			uint32_t outcome;	/* enum frame_outcome */
+			int32_t	 wait_status;	/* exec; -1: no process */
+			uint32_t body_in_fd;	/* the spool file holds it */
+			uint64_t body_size;
+			uint64_t cpu_us;
+			uint64_t max_rss_kib;
+			struct frame_bytes reason; /* for users; may be empty */
+			struct frame_bytes head;   /* normalised, if succeeded */
+			struct frame_bytes body;   /* inline, else empty */
+			struct frame_bytes log;	   /* tail of stderr */
+		} done;
+	} u;
+};
+
+/*
+ * Appends the encoded frame.  0, or -1 with errno EMSGSIZE (over FRAME_MAX
+ * or the buffer's cap) or ENOMEM.
+ */
+int	frame_encode(struct buf *, const struct frame *)
+	__attribute__((warn_unused_result));
+
+/*
+ * Decodes one whole message; `f` borrows `data`.  0, or -1 with errno
+ * EBADMSG.  Checks kinds, lengths, ranges (attempt > 0, percent <= 100,
+ * outcome < OUTCOME_N, body_in_fd 0 or 1, body_size == body.len when not in
+ * a descriptor), and that no byte is left over.
+ */
+int	frame_decode(struct frame *, const void *data, size_t len)
+	__attribute__((warn_unused_result));
+
+/* "RUN" and so on, for logs and tests.  Static. */
+const char *
+	frame_name(enum frame_kind);
+
+/* How many descriptors must ride beside this frame. */
+int	frame_fds(const struct frame *);
+
+#endif
