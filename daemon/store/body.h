@@ -35,7 +35,10 @@ struct body {
 
 #define BODY_EMPTY	((struct body){ .fd = -1 })
 
-/* Shares the bytes or duplicates the descriptor.  0, or -1 with errno. */
+/*
+ * Shares the bytes, or opens the file once more: read-only, with an offset
+ * of its own.  0, or -1 with errno; `to` is untouched then.
+ */
 int	body_share(struct body *to, const struct body *from)
 	__attribute__((warn_unused_result));
 
