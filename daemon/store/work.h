@@ -15,7 +15,8 @@ struct work_pool;
 struct work {
 	struct work	*next;			/* the pool's */
 	void		(*run)(struct work *);	/* on a thread of the pool */
-	void		(*done)(struct work *);	/* on the loop */
+	void		(*done)(struct work *);	/* on the loop; NULL: no more
+						 * than run(), which may free it */
 };
 
 /* `name` is what the threads are called (15 characters); NULL with errno. */
@@ -23,8 +24,13 @@ struct work_pool *
 	work_pool_new(struct event_base *, const char *name, int threads)
 	__attribute__((warn_unused_result));
 
-/* Waits for what was submitted; calls nobody back any more. */
-void	work_pool_free(struct work_pool *);
+/*
+ * Waits for what was submitted; calls nobody back any more.  Gives the
+ * pieces that have run but were not called back, linked by `next`, for an
+ * owner that must clean up after them.  NULL is fine.  Not from a done().
+ */
+struct work *
+	work_pool_free(struct work_pool *);
 
 /* From the loop only.  The pool borrows `w` until done() is called. */
 void	work_submit(struct work_pool *, struct work *w);

@@ -1,0 +1,221 @@
+/*
+ * work - threads that do what the loop must not wait for.
+ *
+ * Two lists under one lock: what is to be run, and what has run.  A thread
+ * that puts the first piece on an empty done list writes to an eventfd; the
+ * loop then takes the whole list at once and calls back without the lock.
+ * So a busy pool costs one wake-up per turn of the loop, not one per piece.
+ *
+ * Threads block all signals: those are for the loop.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "daemon/store/work.h"
+
+struct work_list {
+	struct work	*head, *tail;
+};
+
+struct work_pool {
+	/* the loop's */
+	struct event	*wakeup;
+	int		 fd;		/* eventfd, behind `wakeup` */
+	int		 nthreads;
+
+	pthread_mutex_t	 lock;		/* guards what follows */
+	pthread_cond_t	 more;
+	struct work_list todo;
+	struct work_list done;
+	bool		 closing;
+
+	pthread_t	 thread[];
+};
+
+static void
+list_push(struct work_list *l, struct work *w)
+{
+	w->next = NULL;
+	if (l->head)
+		l->tail->next = w;
+	else
+		l->head = w;
+	l->tail = w;
+}
+
+static struct work *
+list_pop(struct work_list *l)
+{
+	struct work *w = l->head;
+
+	if (w)
+		l->head = w->next;
+	return w;
+}
+
+static struct work *
+list_take(struct work_list *l)
+{
+	struct work *all = l->head;
+
+	l->head = NULL;
+	return all;
+}
+
+/* Waits for a piece; NULL when the pool closes and nothing is left. */
+static struct work *
+pool_next(struct work_pool *p)
+{
+	struct work *w;
+
+	pthread_mutex_lock(&p->lock);
+	while (!p->todo.head && !p->closing)
+		pthread_cond_wait(&p->more, &p->lock);
+	w = list_pop(&p->todo);
+	pthread_mutex_unlock(&p->lock);
+	return w;
+}
+
+static void
+pool_finished(struct work_pool *p, struct work *w)
+{
+	bool first;
+
+	pthread_mutex_lock(&p->lock);
+	first = !p->done.head;
+	list_push(&p->done, w);
+	pthread_mutex_unlock(&p->lock);
+	if (first)
+		eventfd_write(p->fd, 1);
+}
+
+static void *
+pool_thread(void *arg)
+{
+	struct work_pool *p = arg;
+	struct work *w;
+	bool comes_back;
+
+	while ((w = pool_next(p))) {
+		comes_back = w->done;	/* run() may free it otherwise */
+		w->run(w);
+		if (comes_back)
+			pool_finished(p, w);
+	}
+	return NULL;
+}
+
+static void
+pool_wakeup(int fd, short what, void *arg)
+{
+	struct work_pool *p = arg;
+	struct work *w, *next;
+	eventfd_t count;
+
+	(void)what;
+	eventfd_read(fd, &count);	/* before the list: none is missed */
+	pthread_mutex_lock(&p->lock);
+	w = list_take(&p->done);
+	pthread_mutex_unlock(&p->lock);
+	for (; w; w = next) {
+		next = w->next;
+		w->done(w);
+	}
+}
+
+/* 0 or an errno; what did start is counted in nthreads. */
+static int
+pool_start(struct work_pool *p, const char *name, int threads)
+{
+	sigset_t all, before;
+	int error = 0;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	while (p->nthreads < threads && !error) {
+		error = pthread_create(&p->thread[p->nthreads], NULL,
+		    pool_thread, p);
+		if (!error)
+			pthread_setname_np(p->thread[p->nthreads++], name);
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
+static int
+pool_listen(struct work_pool *p, struct event_base *base)
+{
+	p->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (p->fd < 0)
+		return errno;
+	p->wakeup = event_new(base, p->fd, EV_READ | EV_PERSIST, pool_wakeup, p);
+	if (!p->wakeup || event_add(p->wakeup, NULL) < 0)
+		return ENOMEM;
+	return 0;
+}
+
+struct work_pool *
+work_pool_new(struct event_base *base, const char *name, int threads)
+{
+	struct work_pool *p;
+	int error;
+
+	assert(threads > 0);
+	p = calloc(1, sizeof(*p) + (size_t)threads * sizeof(p->thread[0]));
+	if (!p)
+		return NULL;
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_cond_init(&p->more, NULL);
+	error = pool_listen(p, base);
+	if (!error)
+		error = pool_start(p, name, threads);
+	if (error) {
+		work_pool_free(p);
+		errno = error;
+		return NULL;
+	}
+	return p;
+}
+
+struct work *
+work_pool_free(struct work_pool *p)
+{
+	struct work *rest;
+
+	if (!p)
+		return NULL;
+	pthread_mutex_lock(&p->lock);
+	p->closing = true;
+	pthread_cond_broadcast(&p->more);
+	pthread_mutex_unlock(&p->lock);
+	while (p->nthreads > 0)
+		pthread_join(p->thread[--p->nthreads], NULL);
+
+	if (p->wakeup)
+		event_free(p->wakeup);
+	if (p->fd >= 0)
+		close(p->fd);
+	rest = list_take(&p->done);
+	pthread_cond_destroy(&p->more);
+	pthread_mutex_destroy(&p->lock);
+	free(p);
+	return rest;
+}
+
+void
+work_submit(struct work_pool *p, struct work *w)
+{
+	pthread_mutex_lock(&p->lock);
+	list_push(&p->todo, w);
+	pthread_cond_signal(&p->more);
+	pthread_mutex_unlock(&p->lock);
+}
