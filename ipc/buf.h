@@ -15,7 +15,7 @@ struct buf {
 	unsigned char	*data;		/* owned; NULL while cap is 0 */
 	size_t		 start;		/* first byte not yet consumed */
 	size_t		 end;		/* behind the last byte added */
-	size_t		 cap;		/* bytes allocated */
+	size_t		 cap;		/* bytes there is room for */
 	size_t		 max;		/* bytes it may hold, at most */
 };
 

@@ -11,9 +11,9 @@
  * to blame.
  *
  * The reader trusts nothing: user code (a module) lives in the writer's
- * address space.  slate_map_reader() checks the size, slate_slots() is
- * bounded by it, and a group is killed with the rights of the worker's
- * user, never with the launcher's.
+ * address space.  Mapping checks the size and that it is sealed (EINVAL
+ * otherwise), nslots follows from it, and a group is killed with the rights
+ * of the worker's user, never with the launcher's.
  */
 #ifndef IPC_SLATE_H
 #define IPC_SLATE_H
@@ -50,7 +50,11 @@ int	slate_map_reader(struct slate *, int fd)
 	__attribute__((warn_unused_result));
 void	slate_unmap(struct slate *);
 
-/* Async-signal-safe, and safe in a vforked child. */
+/*
+ * Async-signal-safe, and safe in a vforked child.  Setting and clearing leave
+ * pgid and signo 0; a slot is cleared when its group is dead, but before its
+ * leader is reaped.
+ */
 void	slate_set(struct slate_slot *, const unsigned char *task,
 	    uint32_t attempt);
 void	slate_clear(struct slate_slot *);
