@@ -16,17 +16,31 @@ struct store_backend {
 	bool		 threaded;	/* false: apply and load run on the loop */
 
 	/* `where` is what follows "name:" in the setting, or "".  NULL: error. */
-	void		*(*open)(const char *where, const struct conf *, char *error);
+	void		*(*open)(const char *where, const struct conf *,
+			    char *error);
 	void		 (*close)(void *);
+
+	/* Adds to *bytes and *tasks what is kept, as apply() counts it. */
 	int		 (*scan)(void *,
 			    int (*each)(const struct store_row *, void *),
-			    void *arg, char *error);
+			    void *arg, int64_t *bytes, int64_t *tasks,
+			    char *error);
 
 	/*
 	 * Applies a list of INSERT, MOVE and REMOVE in order, sets each
-	 * verdict, and returns when all of it is committed (or failed).
+	 * verdict, and returns when all of it is committed (or failed).  An
+	 * operation that comes with a verdict other than OK is refused
+	 * already: pass it over.  On the writer thread if threaded.
+	 *
+	 * Where the verdict is OK, what was in op->message is taken, and what
+	 * is no longer needed is left there instead, for store.c to dispose
+	 * of: the request of a task that finished, the rest of one that was
+	 * removed.  A body that is only a file on the disk comes as its
+	 * `file`, with fd -1.
+	 *
 	 * Adds to *bytes what is kept more, or less, than before, and to
-	 * *tasks likewise.  On the writer thread if threaded.
+	 * *tasks likewise.  The bytes of a task are message_bytes() plus the
+	 * lengths of method, path, reason and log.
 	 */
 	void		 (*apply)(void *, struct store_op *list,
 			    int64_t *bytes, int64_t *tasks);
@@ -34,10 +48,32 @@ struct store_backend {
 	/* One LOAD.  On the reader thread if threaded. */
 	void		 (*load)(void *, struct store_op *);
 
+	/* 0, or -1 with errno.  On the loop. */
 	int		 (*spool_create)(void *, struct body *);
+
+	/*
+	 * Brings a body in a file to the disk, file and directory: 0, or -1
+	 * with errno.  On an io thread.  NULL if not durable.
+	 */
+	int		 (*spool_sync)(void *, const struct body *);
+
+	/* Deletes a spool file whose number is not 0.  On an io thread. */
 	void		 (*spool_drop)(void *, uint64_t file);
 };
 
 extern const struct store_backend store_memory;
+
+/* Head and body. */
+static inline uint64_t
+message_bytes(const struct message *m)
+{
+	return (m->head ? m->head->len : 0) + m->body.size;
+}
+
+/* store_open() with the back-end that conf->store names. */
+struct store *
+	store_open_backend(struct event_base *, const struct conf *,
+	    const struct store_backend *, const char *where, char *error)
+	__attribute__((warn_unused_result));
 
 #endif

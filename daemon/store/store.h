@@ -6,9 +6,10 @@
  *
  * - It is asynchronous.  An operation is a struct store_op, embedded in an
  *   object of the caller's, so queueing allocates nothing and cannot fail.
- *   Its done() is called on the loop, in a later turn or at the end of this
- *   one, never inside store_submit(); operations of one kind of thread are
- *   answered in the order they were queued.
+ *   Its done() is called on the loop, in a later turn, never inside
+ *   store_submit().  Loads are answered in the order they were queued, and
+ *   so are changes; a change that brings a body in a file is queued when the
+ *   file is on the disk, so that it holds up nobody.
  * - Every transition is conditional on (row, state, attempt).  STORE_LOST
  *   means that somebody was faster, and is normal.  The table is a cache.
  * - The store owns bodies: a load gives bytes or a descriptor, never a path.
@@ -17,8 +18,10 @@
  *   the disk, file and directory, before the commit that names it.
  *
  * Who counts what: the caller reserves bytes while a request's body arrives
- * (store_reserve), and STORE_INSERT takes that reservation over when it
- * succeeds; the store itself counts what it keeps.
+ * (store_reserve), in all exactly message.body.size, and STORE_INSERT takes
+ * that reservation over when it succeeds; the store itself counts what it
+ * keeps: heads, bodies, and the texts beside them.  max-tasks and max-store
+ * refuse an INSERT and a reservation, never a MOVE: what runs may finish.
  */
 #ifndef DAEMON_STORE_STORE_H
 #define DAEMON_STORE_STORE_H
@@ -29,6 +32,7 @@
 
 #include "daemon/master/task.h"
 #include "daemon/store/body.h"
+#include "daemon/store/work.h"
 
 struct event_base;
 struct conf;
@@ -70,7 +74,11 @@ struct store_outcome {
 };
 
 struct store_op {
-	struct store_op	*next;			/* the store's */
+	/* the store's, while it borrows the operation */
+	struct store_op	*next;
+	struct store	*store;
+	struct work	 work;			/* a load, or a sync */
+
 	enum store_kind	 kind;
 	enum store_verdict verdict;		/* set before done() */
 	void		(*done)(struct store_op *);
@@ -84,8 +92,8 @@ struct store_op {
 	/* INSERT only; borrowed until done() */
 	unsigned char	 id[TASK_ID_BYTES];
 	const char	*route;
-	const char	*method;
-	const char	*path;
+	const char	*method;	/* LOAD_RESPONSE gives these two */
+	const char	*path;		/* (in `texts`) */
 
 	/*
 	 * INSERT: the request; MOVE to a finished state: the response, if
@@ -120,7 +128,11 @@ struct store *
 	store_open(struct event_base *, const struct conf *, char *error)
 	__attribute__((warn_unused_result));
 
-/* Waits until what is queued is committed, then closes; calls nobody back. */
+/*
+ * Waits until what is queued is committed, then closes; calls nobody back,
+ * and gives nobody a message: queued loads are dropped.  NULL is fine.  Not
+ * from a done().
+ */
 void	store_close(struct store *);
 
 /* New limits after a reload. */
@@ -162,7 +174,11 @@ void	store_spool_drop(struct store *, uint64_t file);
 
 /* For /info, metrics, tests. */
 struct store_stats {
-	uint64_t	 tasks, bytes, reserved_bytes, commits, ops;
+	uint64_t	 tasks;
+	uint64_t	 bytes;			/* kept */
+	uint64_t	 reserved_bytes;
+	uint64_t	 commits;		/* batches applied */
+	uint64_t	 ops;			/* changes in them */
 };
 void	store_stats(const struct store *, struct store_stats *);
 
