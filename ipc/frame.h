@@ -126,7 +126,8 @@ struct frame {
 
 /*
  * Appends the encoded frame.  0, or -1 with errno EMSGSIZE (over FRAME_MAX
- * or the buffer's cap) or ENOMEM.
+ * or the buffer's cap), ENOMEM, or EINVAL for what frame_decode() would
+ * refuse; the buffer is untouched then.
  */
 int	frame_encode(struct buf *, const struct frame *)
 	__attribute__((warn_unused_result));
@@ -134,8 +135,9 @@ int	frame_encode(struct buf *, const struct frame *)
 /*
  * Decodes one whole message; `f` borrows `data`.  0, or -1 with errno
  * EBADMSG.  Checks kinds, lengths, ranges (attempt > 0, percent <= 100,
- * outcome < OUTCOME_N, body_in_fd 0 or 1, body_size == body.len when not in
- * a descriptor), and that no byte is left over.
+ * outcome < OUTCOME_N, slot and slots within the slate, body_in_fd 0 or 1,
+ * body_size == body.len when not in a descriptor and body.len == 0 when it
+ * is, ...), and that no byte is left over.
  */
 int	frame_decode(struct frame *, const void *data, size_t len)
 	__attribute__((warn_unused_result));

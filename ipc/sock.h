@@ -3,7 +3,8 @@
  * descriptors (unix(7), SCM_RIGHTS, SO_PEERCRED).
  *
  * Every descriptor made or received here is close-on-exec.  All functions
- * return -1 with errno on failure.
+ * return -1 with errno on failure.  A call that a signal interrupts is taken
+ * up again; EINTR is never seen.
  */
 #ifndef IPC_SOCK_H
 #define IPC_SOCK_H
@@ -20,6 +21,7 @@
  * and group `gid` ((gid_t)-1: leave it).  A socket file that nobody listens
  * on is replaced; one that answers is not stolen: EADDRINUSE.  Something
  * else at that path: EEXIST.  A path too long for sun_path: ENAMETOOLONG.
+ * Of two that start at once one wins: PATH.lock is there while it is decided.
  */
 int	sock_listen(const char *path, mode_t mode, gid_t gid)
 	__attribute__((warn_unused_result));
