@@ -11,8 +11,8 @@
  *
  * without Content-Length (the body's size says it), hop-by-hop headers
  * (RFC 9110 7.6.1: Connection and what it names, Keep-Alive, TE, Trailer,
- * Transfer-Encoding, Upgrade, Proxy-Connection), X-Accel-*, X-Sendfile,
- * X-Lighttpd-Send-File, and Deferd-*.  Normalising is idempotent, so the
+ * Transfer-Encoding, Upgrade, Proxy-Connection), X-Accel-*, X-Sendfile*,
+ * X-Lighttpd-*, and Deferd-*.  Normalising is idempotent, so the
  * master repeats it on what a worker sent.
  */
 #ifndef IPC_CGIRES_H
@@ -51,11 +51,12 @@ void	cgires_fini(struct cgires *);
  * 64 KiB", "a folded header line", "a NUL in the head", "a bad header
  * name", "a bad status", "no memory", ...
  *
- * Bad are: CR inside a line, NUL, folded lines (RFC 9112 5.2), names that
- * are no token (RFC 9110 5.1), a status outside 200..599, a head without
+ * Bad are: CR inside a line, NUL and other controls but TAB, folded lines
+ * (RFC 9112 5.2), a line without a colon, names that are no token (RFC 9110 5.1), a status outside 200..599, a head without
  * any of Status, Content-Type, Location or a status line (RFC 3875 6.2
- * requires at least one), contradicting Content-Length, a body-less status
- * with Content-Length above 0 is fine (the length is dropped).
+ * requires at least one), two statuses that differ, a Content-Length that is
+ * no number, two that differ, and more than 32 names in Connection.  204 and
+ * 304 with a Content-Length are fine (the length is dropped).
  * `Location` without Status: 302 (RFC 3875 6.2.2 would let the server do an
  * internal redirect, which means nothing at the link).  Neither: 200.
  */
