@@ -52,11 +52,12 @@ void	cgires_fini(struct cgires *);
  * name", "a bad status", "no memory", ...
  *
  * Bad are: CR inside a line, NUL and other controls but TAB, folded lines
- * (RFC 9112 5.2), a line without a colon, names that are no token (RFC 9110 5.1), a status outside 200..599, a head without
+ * (RFC 9112 5.2), a line without a colon, names that are no token (RFC 9110
+ * 5.1), a status outside 200..599, two statuses that differ, a head without
  * any of Status, Content-Type, Location or a status line (RFC 3875 6.2
- * requires at least one), two statuses that differ, a Content-Length that is
- * no number, two that differ, and more than 32 names in Connection.  204 and
- * 304 with a Content-Length are fine (the length is dropped).
+ * requires at least one), a Content-Length that is no number, two that
+ * differ, more than 32 names in Connection.  204 and 304 with a
+ * Content-Length are fine (the length is dropped).
  * `Location` without Status: 302 (RFC 3875 6.2.2 would let the server do an
  * internal redirect, which means nothing at the link).  Neither: 200.
  */
