@@ -5,10 +5,10 @@
  * that descriptor to master and workers: all parse the same bytes, also when
  * the file changes meanwhile or only root may read it.
  *
- * One table in conf.c yields parsing, defaults, the output of `deferd -n`,
- * what a reload may change, and the manual's list.  libconfuse reads; what
- * it lets through (unterminated sections, negative numbers, ...) is refused
- * here, with file, line and what was expected.
+ * One table, in conf_table.c, yields parsing, defaults, the output of
+ * `deferd -n`, what a reload may change, and the manual's list.  libconfuse
+ * reads; what it lets through (unterminated sections, negative numbers, ...)
+ * is refused here, with file, line and what was expected.
  */
 #ifndef DAEMON_CONF_H
 #define DAEMON_CONF_H
@@ -76,8 +76,8 @@ struct conf {
 	char		*control_path;	/* NULL: none (no configuration file) */
 	char		*store;		/* "memory" or "sqlite:PATH" */
 	char		*spool;		/* directory */
-	char		*user;		/* NULL when not started as root */
-	char		*run_as;
+	char		*user;		/* both always there, and of use only */
+	char		*run_as;	/* when root starts deferd */
 	char		**peers;	/* user names, NULL at the end */
 	char		*module_dir;
 	char		*mount;		/* NULL: none; no slash at the end */
@@ -106,6 +106,7 @@ struct conf {
  * Reads settings from an open file (from its current position); `name` is
  * what messages call it.  NULL with a message in `error` on failure:
  * "deferd.conf:12: keep: expected a number of seconds from 1 to ..., got -5".
+ * A file without a route is refused too.  Not for two threads at once.
  * `debug` and such are the caller's options, not settings.
  */
 struct conf *
@@ -129,6 +130,13 @@ void	conf_free(struct conf *);
 
 /* The effective settings, in the file's own syntax: `deferd -n`. */
 void	conf_print(const struct conf *, FILE *);
+
+/*
+ * The list of settings, for the manual: a line each, with tabs between
+ * name, type, default, values, where (top, route), reload (yes, no) and
+ * meaning; the first line names these columns.
+ */
+void	conf_describe(FILE *);
 
 /*
  * Names of top-level settings that differ between the two and need a
