@@ -1,0 +1,565 @@
+/*
+ * view - what deferd itself says: the 202s, the problem documents, and the
+ * head that goes before a task's own response (contract.md 1 to 3).
+ *
+ * Every answer is built in one way: begin() writes the Status, put_*() the
+ * headers, set_json() or a stored body what follows, end() the empty line or,
+ * if any step was out of memory, an empty answer.  The steps are chained
+ * with ||, so the first that fails ends the chain.
+ *
+ * No header can be split, by construction (CVE class "response splitting"):
+ * what comes from outside reaches a head only as hex digits (ids), percent-
+ * encoded (the mount in a link), or through cgires_parse(), which refuses
+ * CR, LF and NUL inside a line.  Texts of others go into JSON.
+ *
+ * Apache looks into what a CGI program answers.  Of `Status: 200` with a
+ * `Location`, it makes an internal redirect when that is a path (mod_cgi,
+ * mod_cgid, mod_proxy_scgi: the body is replaced), and a 302 when it is a
+ * URL (mod_cgi, mod_cgid).  A task may well answer so: 200, a document, and
+ * where it is kept.  Therefore, when SERVER_SOFTWARE says Apache, Location
+ * of a 200 is sent as `Deferd-Location`, and the Apache snippet in examples/
+ * gives it its name back with mod_headers, behind the place where Apache
+ * looks.  Other statuses (202, 201, 302 ...) keep their Location anywhere.
+ */
+#include "config.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "daemon/master/view.h"
+#include "ipc/cgires.h"
+
+/*
+ * A head is at most a stored one and a few lines, or a link whose mount came
+ * in a request head, each byte as three.
+ */
+#define HEAD_MAX	(3 * SCGI_HEAD_MAX + CGIRES_HEAD_MAX)
+
+#define LINK_INFIX	"/status/"
+#define TYPE_PREFIX	"urn:deferd:problem:"	/* names, listed in the manual */
+#define TIME_TEXT	48			/* bytes of an RFC 3339 time */
+
+static const struct {
+	int		 status;
+	int		 retry_after_s;		/* 0: no such header */
+	const char	*type;			/* behind TYPE_PREFIX */
+	const char	*title;
+	const char	*detail;		/* if the caller has none */
+} problems[PROBLEM_N] = {
+	[PROBLEM_BAD_REQUEST] = { 400, 0, "bad-request", "Bad request",
+	    "The request is malformed; no task was made." },
+	[PROBLEM_NO_ROUTE] = { 404, 0, "no-route", "Nothing here",
+	    "Nothing is configured for this path." },
+	[PROBLEM_NO_TASK] = { 404, 0, "no-task", "No such task",
+	    "There is no such task, or it has expired or was removed." },
+	[PROBLEM_METHOD] = { 405, 0, "method-not-allowed",
+	    "Method not allowed",
+	    "This resource does not know the method; see Allow." },
+	[PROBLEM_BODY_LARGE] = { 413, 0, "body-too-large",
+	    "Request body too large",
+	    "The request body is over the limit; no task was made." },
+	[PROBLEM_HEAD_LARGE] = { 431, 0, "head-too-large",
+	    "Request head too large",
+	    "The request head is over the limit; no task was made." },
+	[PROBLEM_INTERNAL] = { 500, 0, "internal", "Internal error",
+	    "Something went wrong in deferd; its log says what." },
+	[PROBLEM_FULL] = { 503, 5, "full", "Too much to do",
+	    "A limit is reached; no task was made. Try again later." },
+	[PROBLEM_STORE] = { 503, 10, "store", "Tasks cannot be kept",
+	    "The task could not be stored; nothing was accepted." },
+	[PROBLEM_DRAINING] = { 503, 5, "draining", "Shutting down",
+	    "The service is being stopped; try again later." },
+	[PROBLEM_TASK_FAILED] = { 500, 0, "task-failed", "The task failed",
+	    "The task failed." },
+	[PROBLEM_TASK_TIMED_OUT] = { 504, 0, "task-timed-out",
+	    "The task timed out",
+	    "The task took longer than its time limit and was ended." },
+	[PROBLEM_TASK_CANCELLED] = { 410, 0, "task-cancelled",
+	    "The task was cancelled",
+	    "The task was cancelled before it finished." },
+};
+
+void
+answer_init(struct answer *a)
+{
+	a->status = 0;
+	buf_init(&a->head, HEAD_MAX);
+	a->body = BODY_EMPTY;
+}
+
+void
+answer_fini(struct answer *a)
+{
+	a->status = 0;
+	buf_fini(&a->head);
+	body_fini(&a->body);
+}
+
+static int
+begin(struct answer *a, int status)
+{
+	a->status = status;
+	return buf_printf(&a->head, "Status: %d %s\r\n", status,
+	    cgires_reason(status));
+}
+
+static int
+put(struct answer *a, const char *name, const char *value)
+{
+	return buf_printf(&a->head, "%s: %s\r\n", name, value);
+}
+
+/* What every answer of our own carries, not a task's. */
+static int
+put_own(struct answer *a)
+{
+	return put(a, "Cache-Control", "no-store") ||
+	    put(a, "Referrer-Policy", "no-referrer");
+}
+
+/* Every answer about a task says so; `task` may be NULL. */
+static int
+put_task(struct answer *a, const struct task *task)
+{
+	char id[TASK_ID_TEXT];
+
+	if (task == NULL)
+		return 0;
+	return put(a, "Deferd-Task", task_id_text(task->id, id)) ||
+	    put(a, "Deferd-State", task_state_names[task->state]);
+}
+
+static int
+put_number(struct answer *a, const char *name, uint64_t value)
+{
+	return buf_printf(&a->head, "%s: %ju\r\n", name, (uintmax_t)value);
+}
+
+/* METHOD_OTHER has no name to be put here. */
+static int
+put_allow(struct answer *a, unsigned int mask)
+{
+	const char *comma = "";
+
+	if (mask == 0)
+		return 0;
+	if (buf_printf(&a->head, "Allow: "))
+		return -1;
+	for (int m = 0; m < METHOD_OTHER; m++) {
+		if (!(mask & 1u << m))
+			continue;
+		if (buf_printf(&a->head, "%s%s", comma, conf_method_names[m]))
+			return -1;
+		comma = ", ";
+	}
+	return buf_printf(&a->head, "\r\n");
+}
+
+/* Ends every function that fills an answer. */
+static int
+end(struct answer *a, int failed)
+{
+	if (failed || buf_printf(&a->head, "\r\n")) {
+		answer_fini(a);
+		return -1;
+	}
+	return 0;
+}
+
+/* HEAD and statuses without content (RFC 9110 9.3.2, 15.3.5, 15.4.5). */
+static bool
+may_have_body(int status)
+{
+	return status != 204 && status != 304;
+}
+
+static void
+drop_unwanted_body(struct answer *a, const struct request *req)
+{
+	if (req->method == METHOD_HEAD || !may_have_body(a->status))
+		body_fini(&a->body);
+}
+
+/*
+ * The document as the body, with a newline for those who read it in a
+ * terminal, and the two headers that tell of it.  Borrows `doc`.
+ */
+static int
+set_json(struct answer *a, const char *type, const json_t *doc)
+{
+	size_t len = json_dumpb(doc, NULL, 0, JSON_COMPACT);
+
+	if (len == 0)
+		return -1;
+	a->body.bytes = blob_new(NULL, len + 1);
+	if (a->body.bytes == NULL)
+		return -1;
+	a->body.size = len + 1;
+	if (json_dumpb(doc, (char *)a->body.bytes->data, len,
+	    JSON_COMPACT) != len)
+		return -1;
+	a->body.bytes->data[len] = '\n';
+	return put(a, "Content-Type", type) ||
+	    put_number(a, "Content-Length", a->body.size);
+}
+
+/* Bytes of the UTF-8 sequence at p (RFC 3629), 0 if there is none. */
+static size_t
+utf8_sequence(const unsigned char *p, size_t left)
+{
+	size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 :
+	    p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+
+	if (n > left)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+		return 0;	/* too long a form, a surrogate, too high */
+	return n;
+}
+
+/* Foreign text as JSON, U+FFFD for each byte that is no UTF-8. */
+static json_t *
+json_text(const void *text, size_t len)
+{
+	const unsigned char *p = text;
+	struct buf clean;
+	json_t *json = NULL;
+	int failed = 0;
+
+	buf_init(&clean, 3 * len + 1);
+	for (size_t at = 0, n; at < len && !failed; at += n) {
+		n = utf8_sequence(p + at, len - at);
+		if (n > 0) {
+			failed = buf_add(&clean, p + at, n);
+		} else {
+			failed = buf_add(&clean, "\xef\xbf\xbd", 3);
+			n = 1;
+		}
+	}
+	if (!failed)
+		json = json_stringn((const char *)buf_data(&clean),
+		    buf_len(&clean));
+	buf_fini(&clean);
+	return json;
+}
+
+/* Takes the value, NULL too: then there was no memory for it. */
+static int
+set(json_t *doc, const char *name, json_t *value)
+{
+	return json_object_set_new(doc, name, value);
+}
+
+static int
+set_id(json_t *doc, const char *name, const struct task *task)
+{
+	char id[TASK_ID_TEXT];
+
+	return set(doc, name, json_string(task_id_text(task->id, id)));
+}
+
+/* RFC 3339, UTC, with milliseconds. */
+static int
+set_time(json_t *doc, const char *name, int64_t unix_ms)
+{
+	time_t seconds = (time_t)(unix_ms / 1000);
+	char text[TIME_TEXT];
+	struct tm tm = { 0 };
+
+	gmtime_r(&seconds, &tm);
+	return set(doc, name, json_sprintf("%.*s.%03dZ",
+	    (int)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm),
+	    text, (int)(unix_ms % 1000)));
+}
+
+/*
+ * The members of RFC 9457 3.1, and `task` where one is concerned.  NULL
+ * without memory.
+ */
+static json_t *
+problem_document(enum problem p, const char *detail, const struct task *task)
+{
+	json_t *doc = json_object();
+
+	if (detail == NULL || *detail == '\0')
+		detail = problems[p].detail;
+	if (set(doc, "type", json_sprintf(TYPE_PREFIX "%s", problems[p].type)) ||
+	    set(doc, "title", json_string(problems[p].title)) ||
+	    set(doc, "status", json_integer(problems[p].status)) ||
+	    set(doc, "detail", json_text(detail, strlen(detail))) ||
+	    (task != NULL && set_id(doc, "task", task))) {
+		json_decref(doc);
+		return NULL;
+	}
+	return doc;
+}
+
+/* Takes `doc`, which may be NULL for want of memory. */
+static int
+answer_problem(struct answer *a, enum problem p, json_t *doc,
+    unsigned int allow, const struct task *task)
+{
+	int retry_s = problems[p].retry_after_s;
+	int failed;
+
+	failed = doc == NULL ||
+	    begin(a, problems[p].status) ||
+	    put_task(a, task) ||
+	    put_allow(a, allow) ||
+	    (retry_s > 0 && put_number(a, "Retry-After", (uint64_t)retry_s)) ||
+	    put_own(a) ||
+	    set_json(a, "application/problem+json", doc);
+	json_decref(doc);
+	return end(a, failed);
+}
+
+int
+view_problem(struct answer *a, enum problem p, const char *detail,
+    unsigned int allow)
+{
+	return answer_problem(a, p, problem_document(p, detail, NULL), allow,
+	    NULL);
+}
+
+static json_t *
+pending_document(const struct task *task, const char *link)
+{
+	json_t *doc = json_object();
+
+	if (set_id(doc, "id", task) ||
+	    set(doc, "state", json_string(task_state_names[task->state])) ||
+	    set(doc, "status", json_string(link)) ||
+	    set_time(doc, "created", task->created_ms) ||
+	    (task->state == TASK_RUNNING &&
+	    set_time(doc, "started", task->changed_ms))) {
+		json_decref(doc);
+		return NULL;
+	}
+	return doc;
+}
+
+int
+view_pending(struct answer *a, const struct request *req,
+    const struct task *task, int64_t now_ms)
+{
+	int retry_s = view_retry_after(now_ms - task->created_ms);
+	char *link = view_link(req->mount, task->id);
+	json_t *doc = link != NULL ? pending_document(task, link) : NULL;
+	int failed;
+
+	failed = doc == NULL ||
+	    begin(a, 202) ||
+	    put(a, "Location", link) ||
+	    put_number(a, "Retry-After", (uint64_t)retry_s) ||
+	    put_task(a, task) ||
+	    put_own(a) ||
+	    set_json(a, "application/json", doc);
+	json_decref(doc);
+	free(link);
+	drop_unwanted_body(a, req);
+	return end(a, failed);
+}
+
+/* See the top: whether the server would act on a Location in this answer. */
+static bool
+hides_location(const struct request *req, int status)
+{
+	const char *software = scgi_find(&req->scgi, "SERVER_SOFTWARE");
+
+	return status == 200 && software != NULL &&
+	    strncmp(software, "Apache", strlen("Apache")) == 0;
+}
+
+/* The stored lines, without the empty one at the end. */
+static int
+put_stored(struct answer *a, const struct cgires *res, bool hide_location)
+{
+	const char *line = (const char *)buf_data(&res->head);
+	const char *stop = line + buf_len(&res->head) - strlen("\r\n");
+
+	while (line < stop) {
+		const char *next = memchr(line, '\n', (size_t)(stop - line));
+		size_t len = (size_t)((next != NULL ? next + 1 : stop) - line);
+
+		if (hide_location && len > strlen("Location:") &&
+		    strncasecmp(line, "Location:", strlen("Location:")) == 0 &&
+		    buf_add(&a->head, "Deferd-", strlen("Deferd-")))
+			return -1;
+		if (buf_add(&a->head, line, len))
+			return -1;
+		line += len;
+	}
+	return 0;
+}
+
+static bool
+is_cached(const struct cgires *res)
+{
+	size_t len;
+
+	return cgires_find(buf_data(&res->head), buf_len(&res->head),
+	    "Cache-Control", &len) != NULL;
+}
+
+/* The task's own response; takes the body. */
+static int
+answer_response(struct answer *a, const struct request *req,
+    const struct task *task, const struct cgires *res, struct body *body)
+{
+	uint64_t size = body->size;
+	int failed;
+
+	a->status = res->status;
+	body_take(&a->body, body);
+	failed = put_stored(a, res, hides_location(req, res->status)) ||
+	    (may_have_body(res->status) &&
+	    put_number(a, "Content-Length", size)) ||
+	    put_task(a, task) ||
+	    (!is_cached(res) && put(a, "Cache-Control", "no-store"));
+	return end(a, failed);
+}
+
+/*
+ * The head was normalised by a worker, in whose address space user code may
+ * live, and has been in the store since: it is read again as if it were new.
+ */
+static int
+answer_succeeded(struct answer *a, const struct request *req,
+    const struct task *task, struct message *m)
+{
+	const void *head = m->head != NULL ? (const void *)m->head->data : "";
+	size_t len = m->head != NULL ? m->head->len : 0, used = 0;
+	enum cgires_verdict verdict;
+	const char *why;
+	struct cgires res;
+	int failed;
+
+	cgires_init(&res);
+	verdict = cgires_parse(&res, head, len, true, &used, &why);
+	if (verdict == CGIRES_DONE && used == len)
+		failed = answer_response(a, req, task, &res, &m->body);
+	else
+		failed = answer_problem(a, PROBLEM_INTERNAL,
+		    problem_document(PROBLEM_INTERNAL,
+		    "The stored response is damaged.", task), 0, task);
+	cgires_fini(&res);
+	return failed;
+}
+
+static enum problem
+problem_of(enum task_state state)
+{
+	switch (state) {
+	case TASK_TIMED_OUT:
+		return PROBLEM_TASK_TIMED_OUT;
+	case TASK_CANCELLED:
+		return PROBLEM_TASK_CANCELLED;
+	default:
+		return PROBLEM_TASK_FAILED;
+	}
+}
+
+/* What only an operator who asked for it (-d) shows to clients. */
+static int
+set_debug(json_t *doc, const struct store_outcome *o)
+{
+	if (o->wait_status != -1 && WIFEXITED(o->wait_status) &&
+	    set(doc, "exit_status", json_integer(WEXITSTATUS(o->wait_status))))
+		return -1;
+	if (o->wait_status != -1 && WIFSIGNALED(o->wait_status) &&
+	    set(doc, "signal", json_integer(WTERMSIG(o->wait_status))))
+		return -1;
+	return set(doc, "stderr", json_text(o->log, o->log_len));
+}
+
+static int
+answer_unfortunate(struct answer *a, const struct task *task,
+    const struct store_outcome *o, bool debug)
+{
+	enum problem p = problem_of(task->state);
+	json_t *doc = problem_document(p, o->reason, task);
+
+	if (debug && doc != NULL && set_debug(doc, o)) {
+		json_decref(doc);
+		doc = NULL;
+	}
+	return answer_problem(a, p, doc, 0, task);
+}
+
+int
+view_finished(struct answer *a, const struct request *req,
+    const struct task *task, struct store_op *op, bool debug)
+{
+	int failed;
+
+	if (task->state == TASK_SUCCEEDED)
+		failed = answer_succeeded(a, req, task, &op->message);
+	else
+		failed = answer_unfortunate(a, task, &op->outcome, debug);
+	drop_unwanted_body(a, req);
+	blob_unref(&op->message.head);
+	body_fini(&op->message.body);
+	return failed;
+}
+
+int
+view_no_content(struct answer *a, const struct task *task,
+    unsigned int allow)
+{
+	return end(a, begin(a, 204) ||
+	    put_allow(a, allow) ||
+	    put_task(a, task) ||
+	    put_own(a));
+}
+
+/* RFC 3986 3.3: pchar, and the slash between segments. */
+static bool
+is_plain(unsigned char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	    (c >= '0' && c <= '9') ||
+	    (c != '\0' && strchr("-._~!$&'()*+,;=:@/", c) != NULL);
+}
+
+char *
+view_link(const char *mount, const unsigned char id[TASK_ID_BYTES])
+{
+	static const char digits[] = "0123456789ABCDEF";
+	char *link = malloc(3 * strlen(mount) + strlen(LINK_INFIX) +
+	    TASK_ID_TEXT);
+	char *out = link;
+
+	if (link == NULL)
+		return NULL;
+	for (; *mount != '\0'; mount++) {
+		unsigned char c = (unsigned char)*mount;
+
+		if (is_plain(c)) {
+			*out++ = (char)c;
+			continue;
+		}
+		*out++ = '%';
+		*out++ = digits[c >> 4];
+		*out++ = digits[c & 15];
+	}
+	out = stpcpy(out, LINK_INFIX);
+	task_id_text(id, out);
+	return link;
+}
+
+/* A tenth of what the client has waited: so much it may wait in vain. */
+int
+view_retry_after(int64_t age_ms)
+{
+	int64_t s = age_ms / 10000;
+
+	return s < 1 ? 1 : s > 30 ? 30 : (int)s;
+}

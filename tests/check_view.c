@@ -1,0 +1,938 @@
+/*
+ * Tests of view.c: each answer is read back with the parser that any client
+ * of a CGI program would use, and with jansson, and compared with
+ * contract.md row by row.
+ */
+#include "config.h"
+
+#include <check.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "daemon/master/view.h"
+#include "ipc/cgires.h"
+
+#define N(a)	((int)(sizeof(a) / sizeof((a)[0])))
+#define BIT(m)	(1u << (m))
+#define ID	"00010f107f809abcdef0ff23456789af"
+#define LINK	"/jobs/status/" ID
+#define CREATED	1700000000123		/* 2023-11-14T22:13:20.123Z */
+#define CHANGED	1700000059007		/* 2023-11-14T22:14:19.007Z */
+
+/* Everything the tests use, made anew for each test by setup(). */
+static struct answer answer;
+static struct task task;
+static struct request req;
+static struct store_op op;
+static char block[256];
+static json_t *doc;
+
+/* A request by `method` through the server that says it is `software`. */
+static void
+request_by(enum conf_method method, const char *software)
+{
+	const char *why = "";
+	size_t len = 0;
+
+	len += (size_t)sprintf(block, "CONTENT_LENGTH%c0%cSCGI%c1%c",
+	    0, 0, 0, 0);
+	if (software != NULL)
+		len += (size_t)sprintf(block + len, "SERVER_SOFTWARE%c%s%c",
+		    0, software, 0);
+	memset(&req, 0, sizeof(req));
+	ck_assert_msg(scgi_check(block, len, &req.scgi, &why) == SCGI_DONE,
+	    "%s", why);
+	req.method = method;
+	req.mount = (char *)"/jobs";
+	req.path = (char *)"/status/" ID;
+}
+
+static void
+setup(void)
+{
+	answer_init(&answer);
+	memset(&task, 0, sizeof(task));
+	ck_assert(task_id_parse(ID, task.id));
+	task.created_ms = CREATED;
+	task.changed_ms = CHANGED;
+	op = (struct store_op){ .message = MESSAGE_EMPTY };
+	op.outcome.wait_status = -1;
+	doc = NULL;
+	request_by(METHOD_GET, NULL);
+}
+
+static void
+teardown(void)
+{
+	json_decref(doc);
+	answer_fini(&answer);
+	blob_unref(&op.message.head);
+	body_fini(&op.message.body);
+}
+
+/* The n-th value (from 0) of a header in the answer, or NULL. */
+static const char *
+nth_header(const char *name, int n)
+{
+	static char value[512];
+	char *head = strndup((const char *)buf_data(&answer.head),
+	    buf_len(&answer.head));
+	const char *found = NULL;
+	size_t len = strlen(name);
+
+	for (char *save, *line = strtok_r(head, "\r\n", &save); line != NULL;
+	    line = strtok_r(NULL, "\r\n", &save)) {
+		if (strncasecmp(line, name, len) != 0 || line[len] != ':')
+			continue;
+		if (n-- > 0)
+			continue;
+		snprintf(value, sizeof(value), "%s", line + len + 2);
+		found = value;
+		break;
+	}
+	free(head);
+	return found;
+}
+
+static const char *
+header(const char *name)
+{
+	return nth_header(name, 0);
+}
+
+static void
+has(const char *name, const char *value)
+{
+	const char *found = header(name);
+
+	ck_assert_msg(found != NULL, "no %s", name);
+	ck_assert_str_eq(found, value);
+	ck_assert_msg(nth_header(name, 1) == NULL, "%s twice", name);
+}
+
+static void
+has_not(const char *name)
+{
+	ck_assert_msg(header(name) == NULL, "%s: %s", name, header(name));
+}
+
+/*
+ * True of every answer: a head that a CGI parser takes whole, Status first,
+ * no byte in it that could begin a line of its own, and a length that is the
+ * body's.
+ */
+static void
+is_sound(int status)
+{
+	const char *head = (const char *)buf_data(&answer.head);
+	size_t len = buf_len(&answer.head), used = 0;
+	char first[64], length[32];
+	const char *why = "";
+	struct cgires res;
+
+	snprintf(first, sizeof(first), "Status: %d %s\r\n", status,
+	    cgires_reason(status));
+	ck_assert_int_eq(answer.status, status);
+	ck_assert_uint_gt(len, strlen(first));
+	ck_assert_mem_eq(head, first, strlen(first));
+
+	cgires_init(&res);
+	ck_assert_msg(cgires_parse(&res, head, len, true, &used, &why) ==
+	    CGIRES_DONE, "%s", why);
+	ck_assert_uint_eq(used, len);
+	ck_assert_int_eq(res.status, status);
+	cgires_fini(&res);
+
+	for (size_t i = 0; i < len; i++) {
+		ck_assert_int_ne(head[i], '\0');
+		if (head[i] == '\r')
+			ck_assert_int_eq(head[i + 1], '\n');
+		if (head[i] == '\n')
+			ck_assert_int_eq(head[i - 1], '\r');
+	}
+
+	if (status == 204 || status == 304) {
+		has_not("Content-Length");
+		ck_assert_uint_eq(answer.body.size, 0);
+	} else if (req.method != METHOD_HEAD) {
+		snprintf(length, sizeof(length), "%ju",
+		    (uintmax_t)answer.body.size);
+		has("Content-Length", length);
+	}
+}
+
+/* Answers that deferd makes, as opposed to a task's. */
+static void
+is_own(void)
+{
+	has("Cache-Control", "no-store");
+	has("Referrer-Policy", "no-referrer");
+}
+
+static void
+is_about_task(const char *state)
+{
+	has("Deferd-Task", ID);
+	has("Deferd-State", state);
+}
+
+static void
+is_about_no_task(void)
+{
+	has_not("Deferd-Task");
+	has_not("Deferd-State");
+}
+
+/* Reads the body into `doc`. */
+static void
+read_json(const char *type)
+{
+	json_error_t error;
+
+	has("Content-Type", type);
+	ck_assert_ptr_nonnull(answer.body.bytes);
+	ck_assert_uint_eq(answer.body.bytes->len, answer.body.size);
+	doc = json_loadb((const char *)answer.body.bytes->data,
+	    answer.body.bytes->len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL,
+	    &error);
+	ck_assert_msg(doc != NULL, "%s", error.text);
+	ck_assert(json_is_object(doc));
+}
+
+static void
+says(const char *member, const char *text)
+{
+	const char *found = json_string_value(json_object_get(doc, member));
+
+	ck_assert_msg(found != NULL, "no string %s", member);
+	ck_assert_str_eq(found, text);
+}
+
+static void
+says_number(const char *member, int number)
+{
+	const json_t *found = json_object_get(doc, member);
+
+	ck_assert_msg(json_is_integer(found), "no number %s", member);
+	ck_assert_int_eq(json_integer_value(found), number);
+}
+
+/* Section 1 and 2: accepted, queued, running. */
+
+START_TEST(queued_is_202_with_a_link)
+{
+	ck_assert_int_eq(view_pending(&answer, &req, &task, CREATED), 0);
+	is_sound(202);
+	is_own();
+	is_about_task("queued");
+	has("Location", LINK);
+	has("Retry-After", "1");
+	read_json("application/json");
+	says("id", ID);
+	says("state", "queued");
+	says("status", LINK);
+	says("created", "2023-11-14T22:13:20.123Z");
+	ck_assert_uint_eq(json_object_size(doc), 4);
+}
+END_TEST
+
+START_TEST(running_tells_when_it_started)
+{
+	task.state = TASK_RUNNING;
+	ck_assert_int_eq(view_pending(&answer, &req, &task,
+	    CREATED + 120 * 1000), 0);
+	is_sound(202);
+	is_own();
+	is_about_task("running");
+	has("Location", LINK);
+	has("Retry-After", "12");
+	read_json("application/json");
+	says("state", "running");
+	says("created", "2023-11-14T22:13:20.123Z");
+	says("started", "2023-11-14T22:14:19.007Z");
+	ck_assert_uint_eq(json_object_size(doc), 5);
+}
+END_TEST
+
+START_TEST(head_is_get_without_body)
+{
+	char *head;
+
+	ck_assert_int_eq(view_pending(&answer, &req, &task, CREATED), 0);
+	head = strndup((const char *)buf_data(&answer.head),
+	    buf_len(&answer.head));
+	answer_fini(&answer);
+
+	request_by(METHOD_HEAD, NULL);
+	ck_assert_int_eq(view_pending(&answer, &req, &task, CREATED), 0);
+	ck_assert_uint_eq(buf_len(&answer.head), strlen(head));
+	ck_assert_mem_eq(buf_data(&answer.head), head, strlen(head));
+	ck_assert_uint_eq(answer.body.size, 0);
+	ck_assert_ptr_null(answer.body.bytes);
+	free(head);
+}
+END_TEST
+
+START_TEST(retry_after_grows_with_age)
+{
+	int last = 1;
+
+	ck_assert_int_eq(view_retry_after(0), 1);
+	ck_assert_int_eq(view_retry_after(-5000), 1);	/* a clock set back */
+	ck_assert_int_eq(view_retry_after(INT64_MIN), 1);
+	ck_assert_int_eq(view_retry_after(10000), 1);
+	ck_assert_int_eq(view_retry_after(20000), 2);
+	ck_assert_int_eq(view_retry_after(300 * 1000), 30);
+	ck_assert_int_eq(view_retry_after(INT64_MAX), 30);
+	for (int64_t ms = 0; ms < 1000 * 1000; ms += 777) {
+		ck_assert_int_ge(view_retry_after(ms), last);
+		last = view_retry_after(ms);
+		ck_assert_int_le(last, 30);
+	}
+}
+END_TEST
+
+static const struct {
+	const char	*mount, *link;
+} links[] = {
+	{ "", "/status/" ID },
+	{ "/jobs", "/jobs/status/" ID },
+	{ "/a/b-._~", "/a/b-._~/status/" ID },
+	{ "/a b", "/a%20b/status/" ID },
+	{ "/a%20b", "/a%2520b/status/" ID },
+	{ "/x?y#z", "/x%3Fy%23z/status/" ID },
+	{ "/!$&'()*+,;=:@", "/!$&'()*+,;=:@/status/" ID },
+	{ "/\"<>\\^`{|}", "/%22%3C%3E%5C%5E%60%7B%7C%7D/status/" ID },
+	{ "/\xc3\xa4\xff", "/%C3%A4%FF/status/" ID },
+	{ "/\r\nSet-Cookie: a\t\x7f", "/%0D%0ASet-Cookie:%20a%09%7F/status/" ID },
+};
+
+START_TEST(link_is_percent_encoded)
+{
+	char *link = view_link(links[_i].mount, task.id);
+
+	ck_assert_str_eq(link, links[_i].link);
+	free(link);
+
+	req.mount = (char *)links[_i].mount;
+	ck_assert_int_eq(view_pending(&answer, &req, &task, CREATED), 0);
+	is_sound(202);
+	has("Location", links[_i].link);
+	has_not("Set-Cookie");
+	read_json("application/json");
+	says("status", links[_i].link);
+}
+END_TEST
+
+/* A mount as long as a request head may be still gets its answer. */
+START_TEST(longest_mount_fits)
+{
+	char *mount = malloc(SCGI_HEAD_MAX);
+
+	memset(mount, '\xff', SCGI_HEAD_MAX - 1);
+	mount[0] = '/';
+	mount[SCGI_HEAD_MAX - 1] = '\0';
+	req.mount = mount;
+	ck_assert_int_eq(view_pending(&answer, &req, &task, CREATED), 0);
+	ck_assert_uint_gt(buf_len(&answer.head), 3 * (SCGI_HEAD_MAX - 2));
+	free(mount);
+}
+END_TEST
+
+/* Problem documents. */
+
+static const struct {
+	enum problem	 problem;
+	int		 status;
+	bool		 retry;
+	const char	*type;
+} problem_list[] = {
+	{ PROBLEM_BAD_REQUEST, 400, false, "bad-request" },
+	{ PROBLEM_NO_ROUTE, 404, false, "no-route" },
+	{ PROBLEM_NO_TASK, 404, false, "no-task" },
+	{ PROBLEM_METHOD, 405, false, "method-not-allowed" },
+	{ PROBLEM_BODY_LARGE, 413, false, "body-too-large" },
+	{ PROBLEM_HEAD_LARGE, 431, false, "head-too-large" },
+	{ PROBLEM_INTERNAL, 500, false, "internal" },
+	{ PROBLEM_FULL, 503, true, "full" },
+	{ PROBLEM_STORE, 503, true, "store" },
+	{ PROBLEM_DRAINING, 503, true, "draining" },
+	{ PROBLEM_TASK_FAILED, 500, false, "task-failed" },
+	{ PROBLEM_TASK_TIMED_OUT, 504, false, "task-timed-out" },
+	{ PROBLEM_TASK_CANCELLED, 410, false, "task-cancelled" },
+};
+
+START_TEST(problems_are_documents)
+{
+	char type[64];
+
+	ck_assert_int_eq(N(problem_list), PROBLEM_N);
+	ck_assert_int_eq(problem_list[_i].problem, _i);
+	ck_assert_int_eq(view_problem(&answer, (enum problem)_i, NULL, 0), 0);
+	is_sound(problem_list[_i].status);
+	is_own();
+	is_about_no_task();
+	has_not("Allow");
+	has_not("Location");
+	if (problem_list[_i].retry)
+		ck_assert_int_gt(atoi(header("Retry-After")), 0);
+	else
+		has_not("Retry-After");
+	read_json("application/problem+json");
+	snprintf(type, sizeof(type), "urn:deferd:problem:%s",
+	    problem_list[_i].type);
+	says("type", type);
+	says_number("status", problem_list[_i].status);
+	ck_assert_uint_gt(json_string_length(json_object_get(doc, "title")), 0);
+	ck_assert_uint_gt(json_string_length(json_object_get(doc, "detail")),
+	    0);
+	ck_assert_uint_eq(json_object_size(doc), 4);
+}
+END_TEST
+
+START_TEST(detail_is_the_callers)
+{
+	ck_assert_int_eq(view_problem(&answer, PROBLEM_BAD_REQUEST,
+	    "a \"quoted\" word\r\nSet-Cookie: x", 0), 0);
+	is_sound(400);
+	has_not("Set-Cookie");
+	read_json("application/problem+json");
+	says("detail", "a \"quoted\" word\r\nSet-Cookie: x");
+}
+END_TEST
+
+START_TEST(method_problem_allows)
+{
+	ck_assert_int_eq(view_problem(&answer, PROBLEM_METHOD, NULL,
+	    BIT(METHOD_GET) | BIT(METHOD_DELETE) | BIT(METHOD_OPTIONS) |
+	    BIT(METHOD_OTHER)), 0);
+	is_sound(405);
+	has("Allow", "GET, DELETE, OPTIONS");
+}
+END_TEST
+
+/* 404 says nothing about which of the five reasons it is. */
+START_TEST(no_task_is_always_the_same)
+{
+	struct answer other;
+
+	answer_init(&other);
+	ck_assert_int_eq(view_problem(&answer, PROBLEM_NO_TASK, NULL, 0), 0);
+	ck_assert_int_eq(view_problem(&other, PROBLEM_NO_TASK, NULL, 0), 0);
+	ck_assert_uint_eq(buf_len(&answer.head), buf_len(&other.head));
+	ck_assert_mem_eq(buf_data(&answer.head), buf_data(&other.head),
+	    buf_len(&answer.head));
+	answer_fini(&other);
+}
+END_TEST
+
+/* Section 3: DELETE, OPTIONS. */
+
+START_TEST(no_content_about_a_task)
+{
+	task.state = TASK_CANCELLED;
+	ck_assert_int_eq(view_no_content(&answer, &task, 0), 0);
+	is_sound(204);
+	is_own();
+	is_about_task("cancelled");
+	has_not("Allow");
+	has_not("Content-Type");
+}
+END_TEST
+
+START_TEST(no_content_for_options)
+{
+	ck_assert_int_eq(view_no_content(&answer, NULL,
+	    BIT(METHOD_GET) | BIT(METHOD_POST) | BIT(METHOD_OPTIONS)), 0);
+	is_sound(204);
+	is_own();
+	is_about_no_task();
+	has("Allow", "GET, POST, OPTIONS");
+}
+END_TEST
+
+/* Succeeded: the task's own response. */
+
+static void
+respond(const char *head, const char *body)
+{
+	task.state = TASK_SUCCEEDED;
+	op.message.head = blob_new(head, strlen(head));
+	if (body != NULL) {
+		op.message.body.bytes = blob_new(body, strlen(body));
+		op.message.body.size = strlen(body);
+	}
+}
+
+static void
+finished(bool debug)
+{
+	ck_assert_int_eq(view_finished(&answer, &req, &task, &op, debug), 0);
+	/* it takes the message, whatever becomes of it */
+	ck_assert_ptr_null(op.message.head);
+	ck_assert_ptr_null(op.message.body.bytes);
+	ck_assert_int_eq(op.message.body.fd, -1);
+}
+
+static void
+body_is(const char *body)
+{
+	ck_assert_uint_eq(answer.body.size, strlen(body));
+	ck_assert_ptr_nonnull(answer.body.bytes);
+	ck_assert_mem_eq(answer.body.bytes->data, body, strlen(body));
+}
+
+START_TEST(response_is_the_tasks_own)
+{
+	respond("Status: 201 Created\r\nContent-Type: text/x; a=b\r\n"
+	    "Set-Cookie: a=1\r\nX-One: \xe4 \"q\"\r\nSet-Cookie: b=2\r\n"
+	    "Location: /kept\r\n\r\n", "hello\n");
+	finished(true);
+	is_sound(201);
+	is_about_task("succeeded");
+	has("Content-Type", "text/x; a=b");
+	has("X-One", "\xe4 \"q\"");
+	has("Location", "/kept");
+	ck_assert_str_eq(nth_header("Set-Cookie", 0), "a=1");
+	ck_assert_str_eq(nth_header("Set-Cookie", 1), "b=2");
+	ck_assert_ptr_null(nth_header("Set-Cookie", 2));
+	has("Cache-Control", "no-store");
+	has_not("Referrer-Policy");
+	body_is("hello\n");
+}
+END_TEST
+
+START_TEST(own_cache_control_stays)
+{
+	respond("Status: 200 OK\r\ncache-control: max-age=9\r\n\r\n", "x");
+	finished(false);
+	is_sound(200);
+	has("Cache-Control", "max-age=9");
+}
+END_TEST
+
+/* "The task answered 404" is not "no such task". */
+START_TEST(a_404_of_the_task_is_its_own)
+{
+	respond("Status: 404 Not Found\r\nContent-Type: text/plain\r\n\r\n",
+	    "not here");
+	finished(false);
+	is_sound(404);
+	is_about_task("succeeded");
+	body_is("not here");
+}
+END_TEST
+
+START_TEST(response_without_body_or_type)
+{
+	respond("Status: 200 OK\r\n\r\n", NULL);
+	finished(false);
+	is_sound(200);
+	has("Content-Length", "0");
+	has_not("Content-Type");
+}
+END_TEST
+
+START_TEST(statuses_without_content)
+{
+	respond(_i == 204 ? "Status: 204 No Content\r\nX-A: b\r\n\r\n" :
+	    "Status: 304 Not Modified\r\nX-A: b\r\n\r\n", "left over");
+	finished(false);
+	is_sound(_i);
+	has("X-A", "b");
+	is_about_task("succeeded");
+}
+END_TEST
+
+START_TEST(head_of_a_response)
+{
+	request_by(METHOD_HEAD, NULL);
+	respond("Status: 200 OK\r\nContent-Type: text/plain\r\n\r\n",
+	    "twelve bytes");
+	finished(false);
+	is_sound(200);
+	has("Content-Length", "12");
+	has("Content-Type", "text/plain");
+	is_about_task("succeeded");
+	ck_assert_uint_eq(answer.body.size, 0);
+	ck_assert_ptr_null(answer.body.bytes);
+}
+END_TEST
+
+START_TEST(large_body_stays_a_descriptor)
+{
+	int fd = memfd_create("body", MFD_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	request_by(_i == 0 ? METHOD_GET : METHOD_HEAD, NULL);
+	respond("Status: 200 OK\r\n\r\n", NULL);
+	op.message.body = (struct body){ .fd = fd, .size = 5000000000,
+	    .file = 3 };
+	finished(false);
+	has("Content-Length", "5000000000");
+	if (_i == 0) {
+		ck_assert_int_eq(answer.body.fd, fd);
+		ck_assert_uint_eq(answer.body.size, 5000000000);
+	} else {
+		ck_assert_int_eq(answer.body.fd, -1);
+		ck_assert_int_eq(fcntl(fd, F_GETFD), -1);	/* closed */
+	}
+}
+END_TEST
+
+static const struct {
+	const char	*software, *head;
+	bool		 hidden;
+} locations[] = {
+	{ "Apache/2.4.62 (Debian)", "Status: 200 OK\r\nLocation: /x\r\n\r\n",
+	  true },
+	{ "Apache", "Status: 200 OK\r\nlocation: http://h/x\r\n\r\n", true },
+	{ "Apache/2.4.62", "Status: 200 OK\r\nX: y\r\nLOCATION: /x\r\n"
+	  "X-Location: z\r\n\r\n", true },
+	{ "Apache/2.4.62", "Status: 201 Created\r\nLocation: /x\r\n\r\n",
+	  false },
+	{ "Apache/2.4.62", "Status: 202 Accepted\r\nLocation: /x\r\n\r\n",
+	  false },
+	{ "Apache/2.4.62", "Status: 302 Found\r\nLocation: /x\r\n\r\n",
+	  false },
+	{ "nginx/1.22.1", "Status: 200 OK\r\nLocation: /x\r\n\r\n", false },
+	{ "lighttpd/1.4.69", "Status: 200 OK\r\nLocation: /x\r\n\r\n", false },
+	{ "NotApache/1", "Status: 200 OK\r\nLocation: /x\r\n\r\n", false },
+	{ NULL, "Status: 200 OK\r\nLocation: /x\r\n\r\n", false },
+};
+
+START_TEST(location_of_a_200_hides_from_apache)
+{
+	request_by(METHOD_GET, locations[_i].software);
+	respond(locations[_i].head, "body");
+	finished(false);
+	is_sound(answer.status);
+	body_is("body");
+	if (locations[_i].hidden) {
+		has_not("Location");
+		ck_assert_ptr_nonnull(header("Deferd-Location"));
+		ck_assert_ptr_null(nth_header("Deferd-Location", 1));
+		has_not("Deferd-X-Location");
+	} else {
+		has("Location", "/x");
+		has_not("Deferd-Location");
+	}
+}
+END_TEST
+
+/* A worker that lies: what it must not say does not get out. */
+START_TEST(stored_head_is_read_again)
+{
+	respond("Status: 200 OK\r\nDeferd-Task: 1\r\nDeferd-State: queued\r\n"
+	    "Content-Length: 99\r\nTransfer-Encoding: chunked\r\n"
+	    "X-Accel-Redirect: /etc/passwd\r\nX-A: b\r\n\r\n", "x");
+	finished(false);
+	is_sound(200);
+	is_about_task("succeeded");
+	has("Content-Length", "1");
+	has_not("Transfer-Encoding");
+	has_not("X-Accel-Redirect");
+	has("X-A", "b");
+}
+END_TEST
+
+static const char *const damaged[] = {
+	"",
+	"Status: 200 OK\r\n",
+	"Status: 200 OK\r\nX: a\rb\r\n\r\n",
+	"Status: 999 What\r\n\r\n",
+	"Status: 200 OK\r\n folded\r\n\r\n",
+	"Status: 200 OK\r\n\r\nX-Behind: it\r\n\r\n",
+};
+
+START_TEST(damaged_head_is_500)
+{
+	respond(damaged[_i], "body");
+	finished(false);
+	is_sound(500);
+	is_own();
+	is_about_task("succeeded");
+	has_not("X-Behind");
+	read_json("application/problem+json");
+	says("type", "urn:deferd:problem:internal");
+	says("task", ID);
+}
+END_TEST
+
+START_TEST(missing_head_is_500)
+{
+	task.state = TASK_SUCCEEDED;
+	finished(false);
+	is_sound(500);
+	is_about_task("succeeded");
+}
+END_TEST
+
+/* Failed, timed out, cancelled. */
+
+static const struct {
+	enum task_state	 state;
+	const char	*name;
+	int		 status;
+	const char	*type;
+} endings[] = {
+	{ TASK_FAILED, "failed", 500, "urn:deferd:problem:task-failed" },
+	{ TASK_TIMED_OUT, "timed-out", 504,
+	  "urn:deferd:problem:task-timed-out" },
+	{ TASK_CANCELLED, "cancelled", 410,
+	  "urn:deferd:problem:task-cancelled" },
+};
+
+START_TEST(endings_are_problems)
+{
+	task.state = (uint8_t)endings[_i].state;
+	op.outcome.reason = "the program exited with status 3";
+	op.outcome.wait_status = 3 << 8;
+	op.outcome.log = "secret path";
+	op.outcome.log_len = strlen("secret path");
+	finished(false);
+	is_sound(endings[_i].status);
+	is_own();
+	is_about_task(endings[_i].name);
+	read_json("application/problem+json");
+	says("type", endings[_i].type);
+	says_number("status", endings[_i].status);
+	says("detail", "the program exited with status 3");
+	says("task", ID);
+	ck_assert_uint_eq(json_object_size(doc), 5);	/* and no more */
+}
+END_TEST
+
+START_TEST(ending_without_reason_has_words)
+{
+	task.state = (uint8_t)endings[_i].state;
+	op.outcome.reason = "";
+	finished(false);
+	is_sound(endings[_i].status);
+	read_json("application/problem+json");
+	ck_assert_uint_gt(json_string_length(json_object_get(doc, "detail")),
+	    0);
+}
+END_TEST
+
+START_TEST(head_of_an_ending)
+{
+	request_by(METHOD_HEAD, NULL);
+	task.state = (uint8_t)endings[_i].state;
+	finished(false);
+	is_sound(endings[_i].status);
+	is_about_task(endings[_i].name);
+	ck_assert_int_gt(atoi(header("Content-Length")), 0);
+	ck_assert_uint_eq(answer.body.size, 0);
+}
+END_TEST
+
+START_TEST(debug_shows_exit_status)
+{
+	task.state = TASK_FAILED;
+	op.outcome.wait_status = 3 << 8;
+	op.outcome.log = "line 1\nline 2\n";
+	op.outcome.log_len = strlen("line 1\nline 2\n");
+	finished(true);
+	is_sound(500);
+	read_json("application/problem+json");
+	says_number("exit_status", 3);
+	says("stderr", "line 1\nline 2\n");
+	ck_assert_ptr_null(json_object_get(doc, "signal"));
+}
+END_TEST
+
+START_TEST(debug_shows_signal)
+{
+	task.state = TASK_FAILED;
+	op.outcome.wait_status = SIGSEGV;
+	finished(true);
+	read_json("application/problem+json");
+	says_number("signal", SIGSEGV);
+	says("stderr", "");
+	ck_assert_ptr_null(json_object_get(doc, "exit_status"));
+}
+END_TEST
+
+START_TEST(debug_without_a_process)
+{
+	task.state = TASK_FAILED;
+	finished(true);
+	read_json("application/problem+json");
+	ck_assert_ptr_null(json_object_get(doc, "signal"));
+	ck_assert_ptr_null(json_object_get(doc, "exit_status"));
+}
+END_TEST
+
+#define BAD	"\xef\xbf\xbd"			/* U+FFFD */
+#define TEXT(t)	t, sizeof(t) - 1
+
+/* RFC 3629: every kind of sequence, at its edges. */
+static const struct {
+	const char	*text;
+	size_t		 len;
+	const char	*shown;
+	size_t		 shown_len;
+} texts[] = {
+	{ TEXT(""), TEXT("") },
+	{ TEXT("\x01\x1b[31m\"\\/\x7f"), TEXT("\x01\x1b[31m\"\\/\x7f") },
+	{ TEXT("a\0b"), TEXT("a\0b") },
+	{ TEXT("\xc2\x80 \xdf\xbf"), TEXT("\xc2\x80 \xdf\xbf") },
+	{ TEXT("\xe0\xa0\x80 \xed\x9f\xbf \xee\x80\x80 \xef\xbf\xbf"),
+	  TEXT("\xe0\xa0\x80 \xed\x9f\xbf \xee\x80\x80 \xef\xbf\xbf") },
+	{ TEXT("\xf0\x90\x80\x80 \xf4\x8f\xbf\xbf"),
+	  TEXT("\xf0\x90\x80\x80 \xf4\x8f\xbf\xbf") },
+	{ TEXT("\x80 \xbf"), TEXT(BAD " " BAD) },
+	{ TEXT("\xc0\xaf \xc1\xbf"), TEXT(BAD BAD " " BAD BAD) },
+	{ TEXT("\xe0\x9f\xbf"), TEXT(BAD BAD BAD) },
+	{ TEXT("\xed\xa0\x80"), TEXT(BAD BAD BAD) },
+	{ TEXT("\xf0\x8f\xbf\xbf"), TEXT(BAD BAD BAD BAD) },
+	{ TEXT("\xf4\x90\x80\x80"), TEXT(BAD BAD BAD BAD) },
+	{ TEXT("\xf5\x80\x80\x80"), TEXT(BAD BAD BAD BAD) },
+	{ TEXT("\xfe\xff"), TEXT(BAD BAD) },
+	{ TEXT("\xc3(\xc3\xa4"), TEXT(BAD "(\xc3\xa4") },
+	{ TEXT("\xa4" "cut \xc3"), TEXT(BAD "cut " BAD) },
+	{ TEXT("\xe2\x82"), TEXT(BAD BAD) },
+	{ TEXT("\xf0\x9f\x98"), TEXT(BAD BAD BAD) },
+};
+
+START_TEST(stderr_is_made_valid)
+{
+	const json_t *shown;
+	char *exact = malloc(texts[_i].len + 1);	/* for valgrind */
+
+	memcpy(exact, texts[_i].text, texts[_i].len);
+	task.state = TASK_FAILED;
+	op.outcome.log = exact;
+	op.outcome.log_len = texts[_i].len;
+	finished(true);
+	is_sound(500);
+	read_json("application/problem+json");
+	shown = json_object_get(doc, "stderr");
+	ck_assert_uint_eq(json_string_length(shown), texts[_i].shown_len);
+	ck_assert_mem_eq(json_string_value(shown), texts[_i].shown,
+	    texts[_i].shown_len);
+	free(exact);
+}
+END_TEST
+
+START_TEST(reason_is_made_valid)
+{
+	task.state = TASK_FAILED;
+	op.outcome.reason = "caf\xe9\r\nX: y";
+	finished(false);
+	is_sound(500);
+	has_not("X");
+	read_json("application/problem+json");
+	says("detail", "caf" BAD "\r\nX: y");
+}
+END_TEST
+
+/* An answer is usable again after its end. */
+START_TEST(answer_can_be_filled_again)
+{
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(view_problem(&answer, PROBLEM_FULL, NULL, 0),
+		    0);
+		is_sound(503);
+		answer_fini(&answer);
+		ck_assert_uint_eq(buf_len(&answer.head), 0);
+		ck_assert_int_eq(answer.status, 0);
+	}
+}
+END_TEST
+
+static void
+add_pending(Suite *s)
+{
+	TCase *tc = tcase_create("pending");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, queued_is_202_with_a_link);
+	tcase_add_test(tc, running_tells_when_it_started);
+	tcase_add_test(tc, head_is_get_without_body);
+	tcase_add_test(tc, retry_after_grows_with_age);
+	tcase_add_loop_test(tc, link_is_percent_encoded, 0, N(links));
+	tcase_add_test(tc, longest_mount_fits);
+	suite_add_tcase(s, tc);
+}
+
+static void
+add_own(Suite *s)
+{
+	TCase *tc = tcase_create("problems and 204");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_loop_test(tc, problems_are_documents, 0, PROBLEM_N);
+	tcase_add_test(tc, detail_is_the_callers);
+	tcase_add_test(tc, method_problem_allows);
+	tcase_add_test(tc, no_task_is_always_the_same);
+	tcase_add_test(tc, no_content_about_a_task);
+	tcase_add_test(tc, no_content_for_options);
+	tcase_add_test(tc, answer_can_be_filled_again);
+	suite_add_tcase(s, tc);
+}
+
+static void
+add_succeeded(Suite *s)
+{
+	TCase *tc = tcase_create("succeeded");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, response_is_the_tasks_own);
+	tcase_add_test(tc, own_cache_control_stays);
+	tcase_add_test(tc, a_404_of_the_task_is_its_own);
+	tcase_add_test(tc, response_without_body_or_type);
+	tcase_add_loop_test(tc, statuses_without_content, 204, 205);
+	tcase_add_loop_test(tc, statuses_without_content, 304, 305);
+	tcase_add_test(tc, head_of_a_response);
+	tcase_add_loop_test(tc, large_body_stays_a_descriptor, 0, 2);
+	tcase_add_loop_test(tc, location_of_a_200_hides_from_apache, 0,
+	    N(locations));
+	tcase_add_test(tc, stored_head_is_read_again);
+	tcase_add_loop_test(tc, damaged_head_is_500, 0, N(damaged));
+	tcase_add_test(tc, missing_head_is_500);
+	suite_add_tcase(s, tc);
+}
+
+static void
+add_endings(Suite *s)
+{
+	TCase *tc = tcase_create("failed, timed out, cancelled");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_loop_test(tc, endings_are_problems, 0, N(endings));
+	tcase_add_loop_test(tc, ending_without_reason_has_words, 0,
+	    N(endings));
+	tcase_add_loop_test(tc, head_of_an_ending, 0, N(endings));
+	tcase_add_test(tc, debug_shows_exit_status);
+	tcase_add_test(tc, debug_shows_signal);
+	tcase_add_test(tc, debug_without_a_process);
+	tcase_add_loop_test(tc, stderr_is_made_valid, 0, N(texts));
+	tcase_add_test(tc, reason_is_made_valid);
+	suite_add_tcase(s, tc);
+}
+
+int
+main(void)
+{
+	Suite *s = suite_create("view");
+	SRunner *sr;
+	int failed;
+
+	add_pending(s);
+	add_own(s);
+	add_succeeded(s);
+	add_endings(s);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed == 0 ? 0 : 1;
+}
