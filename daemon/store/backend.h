@@ -32,11 +32,12 @@ struct store_backend {
 	 * operation that comes with a verdict other than OK is refused
 	 * already: pass it over.  On the writer thread if threaded.
 	 *
-	 * Where the verdict is OK, what was in op->message is taken, and what
-	 * is no longer needed is left there instead, for store.c to dispose
-	 * of: the request of a task that finished, the rest of one that was
-	 * removed.  A body that is only a file on the disk comes as its
-	 * `file`, with fd -1.
+	 * Where the verdict is OK, an INSERT or a MOVE to a finished state
+	 * takes what is in op->message, and what is no longer needed is left
+	 * there instead, for store.c to dispose of: the request of a task
+	 * that finished, the rest of one that was removed.  A body that is
+	 * only a file on the disk is left as its `file`, with fd -1.  Any
+	 * other MOVE does not touch op->message.
 	 *
 	 * Adds to *bytes what is kept more, or less, than before, and to
 	 * *tasks likewise.  The bytes of a task are message_bytes() plus the

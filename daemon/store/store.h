@@ -99,6 +99,7 @@ struct store_op {
 	 * INSERT: the request; MOVE to a finished state: the response, if
 	 * any.  Taken by the store when the verdict is OK, else still the
 	 * caller's.  LOAD: given to the caller when OK, empty otherwise.
+	 * REMOVE: emptied.  Any other MOVE leaves it alone.
 	 * A finished task's request is deleted by the MOVE, but for method
 	 * and path.
 	 */

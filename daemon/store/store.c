@@ -1,0 +1,600 @@
+/*
+ * store - threads, batches, budgets and order around a back-end.
+ *
+ *	submit --+--------> queue ----> batch ------> done()	a change
+ *		 |            ^        (writer)
+ *		 +--> sync ---+				its body is in a file
+ *		 |    (io)
+ *		 +--> load -------------------------> done()
+ *		     (reader)
+ *
+ * One batch is under way at a time; what is queued meanwhile is the next
+ * one.  That is all there is to group commit: a store that is slow to commit
+ * gets larger batches.  A batch begins in a turn of its own, after the loop
+ * has looked at its sockets again, so that a burst arrives as one batch and
+ * a chain of operations cannot starve the loop.
+ *
+ * A back-end without threads has no writer and no reader: its loads wait in
+ * the queue with the changes, and batches are applied by the loop itself.
+ *
+ * Closing the last descriptor of a large file frees its blocks, which takes
+ * a while: that, too, is done by the io threads.
+ *
+ * Everything here runs on the loop but for the functions named *_run.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "daemon/conf.h"
+#include "daemon/log.h"
+#include "daemon/store/backend.h"
+
+#define BATCH_MAX	512	/* operations in one commit */
+#define IO_THREADS	2
+
+/* What is applied together.  The writer's from batch_start to batch_done. */
+struct batch {
+	struct work	 work;
+	struct store	*store;
+	struct store_op	*ops;
+	bool		 busy;
+	bool		 loads;		/* all of them, or else none */
+	uint64_t	 nops;
+	int64_t		 bytes, tasks;	/* as apply() counts */
+
+	/* the loop's: what the INSERTs in it will need */
+	uint64_t	 inserts;
+	uint64_t	 growth;	/* bytes that nobody has reserved */
+	uint64_t	 reserved;	/* bytes that somebody has */
+};
+
+struct store {
+	const struct store_backend *backend;
+	void		*state;		/* the back-end's */
+	struct event	*turn;
+	struct work_pool *writer, *reader; /* NULL if not threaded */
+	struct work_pool *io;
+
+	struct {
+		struct store_op *head, *tail;
+	} queue;
+	struct batch	 batch;
+
+	uint64_t	 max_tasks, max_bytes;
+	int64_t		 tasks, bytes;	/* kept */
+	uint64_t	 reserved;	/* bytes of bodies still arriving */
+	uint64_t	 commits, ops;
+};
+
+/* A file to be closed and deleted beside the loop. */
+struct waste {
+	struct work	 work;
+	struct store	*store;
+	struct body	 body;
+};
+
+static const struct store_backend *const backends[] = {
+	&store_memory,
+};
+
+#define OWNER_OF(w, type)	((type *)((char *)(w) - offsetof(type, work)))
+
+void
+message_fini(struct message *m)
+{
+	blob_unref(&m->head);
+	body_fini(&m->body);
+}
+
+static bool
+op_is_load(const struct store_op *op)
+{
+	return op->kind == STORE_LOAD_REQUEST ||
+	    op->kind == STORE_LOAD_RESPONSE;
+}
+
+/* Whether op->message is the store's to take. */
+static bool
+op_brings_message(const struct store_op *op)
+{
+	return op->kind == STORE_INSERT ||
+	    (op->kind == STORE_MOVE && task_finished(op->to));
+}
+
+/* Whether apply() may leave something there that nobody needs. */
+static bool
+op_leaves_message(const struct store_op *op)
+{
+	return op->verdict == STORE_OK &&
+	    (op->kind == STORE_REMOVE || op_brings_message(op));
+}
+
+/* -- budgets -------------------------------------------------------------- */
+
+static bool
+bytes_fit(const struct store *s, uint64_t more)
+{
+	uint64_t used = (uint64_t)s->bytes + s->reserved + s->batch.growth;
+
+	return used <= s->max_bytes && more <= s->max_bytes - used;
+}
+
+static bool
+tasks_fit(const struct store *s)
+{
+	return (uint64_t)s->tasks + s->batch.inserts < s->max_tasks;
+}
+
+bool
+store_reserve(struct store *s, uint64_t bytes)
+{
+	if (!tasks_fit(s) || !bytes_fit(s, bytes))
+		return false;
+	s->reserved += bytes;
+	return true;
+}
+
+void
+store_release(struct store *s, uint64_t bytes)
+{
+	assert(bytes <= s->reserved);
+	s->reserved -= bytes;
+}
+
+bool
+store_full(const struct store *s)
+{
+	return !tasks_fit(s) || !bytes_fit(s, 1);
+}
+
+/* An INSERT joins the batch: is there room for it beside the others? */
+static void
+batch_admit(struct store *s, struct store_op *op)
+{
+	uint64_t more = strlen(op->method) + strlen(op->path) +
+	    (op->message.head ? op->message.head->len : 0);
+
+	s->batch.reserved += op->message.body.size;
+	if (!tasks_fit(s) || !bytes_fit(s, more)) {
+		op->verdict = STORE_FULL;
+		return;
+	}
+	s->batch.inserts++;
+	s->batch.growth += more;
+}
+
+/* The books after a batch: who succeeded has handed over its reservation. */
+static void
+batch_account(struct store *s)
+{
+	struct batch *b = &s->batch;
+	struct store_op *op;
+
+	for (op = b->ops; op; op = op->next)
+		if (op->kind == STORE_INSERT && op->verdict != STORE_OK)
+			b->reserved -= op->message.body.size;
+	store_release(s, b->reserved);
+	s->bytes += b->bytes;
+	s->tasks += b->tasks;
+	assert(s->bytes >= 0 && s->tasks >= 0);
+	s->commits++;
+	s->ops += b->nops;
+	b->inserts = b->growth = b->reserved = 0;
+}
+
+/* -- what nobody needs any more ------------------------------------------- */
+
+static void
+file_discard(struct store *s, struct body *body)
+{
+	uint64_t file = body->file;
+
+	body_fini(body);
+	if (file != 0)
+		s->backend->spool_drop(s->state, file);
+}
+
+static void
+waste_run(struct work *w)
+{
+	struct waste *waste = OWNER_OF(w, struct waste);
+
+	file_discard(waste->store, &waste->body);
+	free(waste);
+}
+
+static void
+body_discard(struct store *s, struct body *body)
+{
+	bool is_file = body->fd >= 0 || body->file != 0;
+	struct waste *waste;
+
+	waste = is_file && s->io ? calloc(1, sizeof(*waste)) : NULL;
+	if (!waste) {
+		file_discard(s, body);
+		return;
+	}
+	waste->work.run = waste_run;
+	waste->store = s;
+	body_take(&waste->body, body);
+	work_submit(s->io, &waste->work);
+}
+
+void
+store_spool_drop(struct store *s, uint64_t file)
+{
+	struct body body = BODY_EMPTY;
+
+	body.file = file;
+	body_discard(s, &body);
+}
+
+/* apply() has left there what the changes made useless. */
+static void
+batch_discard(struct store *s)
+{
+	struct store_op *op;
+
+	for (op = s->batch.ops; op; op = op->next) {
+		if (!op_leaves_message(op))
+			continue;
+		blob_unref(&op->message.head);
+		body_discard(s, &op->message.body);
+	}
+}
+
+/* -- batches -------------------------------------------------------------- */
+
+static void	batch_done(struct work *);
+
+static void
+batch_take(struct store *s)
+{
+	struct batch *b = &s->batch;
+	struct store_op **end = &b->ops, *op;
+
+	b->loads = op_is_load(s->queue.head);
+	b->nops = 0;
+	b->bytes = b->tasks = 0;
+	while ((op = s->queue.head) && b->nops < BATCH_MAX &&
+	    op_is_load(op) == b->loads) {
+		s->queue.head = op->next;
+		*end = op;
+		end = &op->next;
+		b->nops++;
+		if (op->kind == STORE_INSERT)
+			batch_admit(s, op);
+	}
+	*end = NULL;
+}
+
+static void
+batch_run(struct work *w)
+{
+	struct batch *b = OWNER_OF(w, struct batch);
+	struct store *s = b->store;
+	struct store_op *op;
+
+	if (!b->loads)
+		s->backend->apply(s->state, b->ops, &b->bytes, &b->tasks);
+	else
+		for (op = b->ops; op; op = op->next)
+			s->backend->load(s->state, op);
+}
+
+/* All that follows a batch but for calling back. */
+static void
+batch_settle(struct store *s)
+{
+	if (s->batch.loads)
+		return;
+	batch_account(s);
+	batch_discard(s);
+}
+
+static void
+batch_start(struct store *s)
+{
+	s->batch.busy = true;
+	batch_take(s);
+	if (s->writer) {
+		work_submit(s->writer, &s->batch.work);
+	} else {
+		batch_run(&s->batch.work);
+		batch_done(&s->batch.work);
+	}
+}
+
+/*
+ * A timer of nothing fires after the loop has polled, event_active() would
+ * fire before; but only the latter needs no memory.
+ */
+static void
+turn_soon(struct store *s)
+{
+	static const struct timeval at_once;
+
+	if (event_add(s->turn, &at_once) < 0)
+		event_active(s->turn, EV_TIMEOUT, 1);
+}
+
+static void
+turn_came(int fd, short what, void *arg)
+{
+	struct store *s = arg;
+
+	(void)fd;
+	(void)what;
+	if (s->queue.head && !s->batch.busy)
+		batch_start(s);
+}
+
+/* The next batch is on its way before anybody is called back. */
+static void
+batch_done(struct work *w)
+{
+	struct store *s = OWNER_OF(w, struct batch)->store;
+	struct store_op *op = s->batch.ops, *next;
+
+	batch_settle(s);
+	s->batch.busy = false;
+	if (s->queue.head) {
+		if (s->writer)
+			batch_start(s);
+		else
+			turn_soon(s);
+	}
+	for (; op; op = next) {
+		next = op->next;
+		op->done(op);
+	}
+}
+
+static void
+queue_push(struct store *s, struct store_op *op)
+{
+	bool first = !s->queue.head;
+
+	op->next = NULL;
+	if (first)
+		s->queue.head = op;
+	else
+		s->queue.tail->next = op;
+	s->queue.tail = op;
+	if (first && !s->batch.busy)
+		turn_soon(s);
+}
+
+/* -- operations ----------------------------------------------------------- */
+
+static void
+load_run(struct work *w)
+{
+	struct store_op *op = OWNER_OF(w, struct store_op);
+
+	op->store->backend->load(op->store->state, op);
+}
+
+static void
+load_done(struct work *w)
+{
+	struct store_op *op = OWNER_OF(w, struct store_op);
+
+	op->done(op);
+}
+
+static void
+sync_run(struct work *w)
+{
+	struct store_op *op = OWNER_OF(w, struct store_op);
+	const struct store_backend *backend = op->store->backend;
+
+	if (backend->spool_sync(op->store->state, &op->message.body) == 0)
+		return;
+	op->verdict = errno == ENOSPC || errno == EDQUOT ?
+	    STORE_FULL : STORE_FAILED;
+	log_error("store: cannot sync a body: %s", strerror(errno));
+}
+
+static void
+sync_done(struct work *w)
+{
+	struct store_op *op = OWNER_OF(w, struct store_op);
+
+	if (op->verdict == STORE_OK)
+		queue_push(op->store, op);
+	else
+		op->done(op);
+}
+
+static void
+op_work(struct store_op *op, struct work_pool *pool,
+    void (*run)(struct work *), void (*done)(struct work *))
+{
+	op->work.run = run;
+	op->work.done = done;
+	work_submit(pool, &op->work);
+}
+
+void
+store_submit(struct store *s, struct store_op *op)
+{
+	assert(op->kind != STORE_MOVE || task_may_move(op->from, op->to));
+	assert(op->kind != STORE_INSERT || !task_finished(op->to));
+
+	op->store = s;
+	op->verdict = STORE_OK;
+	if (op_is_load(op) || op->kind == STORE_REMOVE)
+		op->message = MESSAGE_EMPTY;
+	if (op_is_load(op))
+		op->texts = NULL;
+
+	if (op_is_load(op) && s->reader)
+		op_work(op, s->reader, load_run, load_done);
+	else if (op_brings_message(op) && op->message.body.fd >= 0 &&
+	    s->backend->spool_sync)
+		op_work(op, s->io, sync_run, sync_done);
+	else
+		queue_push(s, op);
+}
+
+/* -- the store itself ----------------------------------------------------- */
+
+static int
+store_start(struct store *s, struct event_base *base, char *error)
+{
+	s->turn = event_new(base, -1, 0, turn_came, s);
+	s->io = work_pool_new(base, "store-io", IO_THREADS);
+	if (s->backend->threaded) {
+		s->writer = work_pool_new(base, "store-writer", 1);
+		s->reader = work_pool_new(base, "store-reader", 1);
+	}
+	if (s->turn && s->io &&
+	    (!s->backend->threaded || (s->writer && s->reader)))
+		return 0;
+	snprintf(error, CONF_ERROR_MAX, "store: cannot start threads: %s",
+	    strerror(errno));
+	return -1;
+}
+
+struct store *
+store_open_backend(struct event_base *base, const struct conf *conf,
+    const struct store_backend *backend, const char *where, char *error)
+{
+	struct store *s = calloc(1, sizeof(*s));
+
+	if (!s) {
+		snprintf(error, CONF_ERROR_MAX, "store: %s", strerror(errno));
+		return NULL;
+	}
+	s->backend = backend;
+	s->batch.store = s;
+	s->batch.work.run = batch_run;
+	s->batch.work.done = batch_done;
+	store_set_conf(s, conf);
+	s->state = backend->open(where, conf, error);
+	if (!s->state || store_start(s, base, error) < 0) {
+		store_close(s);
+		return NULL;
+	}
+	return s;
+}
+
+struct store *
+store_open(struct event_base *base, const struct conf *conf, char *error)
+{
+	size_t i, len = strcspn(conf->store, ":");
+	const char *where = conf->store + len;
+
+	if (*where == ':')
+		where++;
+	for (i = 0; i < sizeof(backends) / sizeof(backends[0]); i++)
+		if (strlen(backends[i]->name) == len &&
+		    memcmp(backends[i]->name, conf->store, len) == 0)
+			return store_open_backend(base, conf, backends[i],
+			    where, error);
+	snprintf(error, CONF_ERROR_MAX,
+	    "store: this build has nothing that could open \"%s\"",
+	    conf->store);
+	return NULL;
+}
+
+static void
+load_drop(struct store_op *op)
+{
+	message_fini(&op->message);
+	blob_unref(&op->texts);
+	op->verdict = STORE_FAILED;
+}
+
+/* Threads have ended: what is still queued is done here and now. */
+static void
+store_finish(struct store *s)
+{
+	struct store_op *op;
+
+	while (s->queue.head) {
+		batch_take(s);
+		if (s->batch.loads) {
+			for (op = s->batch.ops; op; op = op->next)
+				load_drop(op);
+			continue;
+		}
+		batch_run(&s->batch.work);
+		batch_settle(s);
+	}
+}
+
+/* The writer goes first: its last batch may leave files for the io pool. */
+static void
+store_stop(struct store *s)
+{
+	struct work *w;
+
+	if (work_pool_free(s->writer))
+		batch_settle(s);
+	s->writer = NULL;
+	for (w = work_pool_free(s->reader); w; w = w->next)
+		load_drop(OWNER_OF(w, struct store_op));
+	s->reader = NULL;
+	for (w = work_pool_free(s->io); w; w = w->next)
+		if (OWNER_OF(w, struct store_op)->verdict == STORE_OK)
+			queue_push(s, OWNER_OF(w, struct store_op));
+	s->io = NULL;
+}
+
+void
+store_close(struct store *s)
+{
+	if (!s)
+		return;
+	store_stop(s);
+	store_finish(s);
+	if (s->state)
+		s->backend->close(s->state);
+	if (s->turn)
+		event_free(s->turn);
+	free(s);
+}
+
+void
+store_set_conf(struct store *s, const struct conf *conf)
+{
+	s->max_tasks = (uint64_t)conf->max_tasks;
+	s->max_bytes = (uint64_t)conf->max_store_bytes;
+}
+
+bool
+store_durable(const struct store *s)
+{
+	return s->backend->durable;
+}
+
+int
+store_scan(struct store *s, int (*each)(const struct store_row *, void *),
+    void *arg, char *error)
+{
+	return s->backend->scan(s->state, each, arg, &s->bytes, &s->tasks,
+	    error);
+}
+
+int
+store_spool_create(struct store *s, struct body *body)
+{
+	return s->backend->spool_create(s->state, body);
+}
+
+void
+store_stats(const struct store *s, struct store_stats *stats)
+{
+	stats->tasks = (uint64_t)s->tasks;
+	stats->bytes = (uint64_t)s->bytes;
+	stats->reserved_bytes = s->reserved;
+	stats->commits = s->commits;
+	stats->ops = s->ops;
+}
