@@ -1,0 +1,252 @@
+/*
+ * env - the environment of a task, made from nothing.
+ *
+ * All strings and the vector live in one allocation whose size is computed
+ * first, generously; then names are put in order of authority, and the first
+ * to claim a name keeps it: deferd's own, the route's `env`, what the split
+ * of the path yields, and last the request block.
+ */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/worker/env.h"
+
+#define OWN_VARS	12	/* names made here, at most */
+#define OWN_BYTES	512	/* their text, but for paths */
+
+/*
+ * Names that end here.  A star stands for any rest.  The first group is
+ * made anew, or not at all; the second belongs to the exchange with the web
+ * server and not to the task (a stored 304 or 206 means nothing at the
+ * link); the third would change how programs are found and started.
+ */
+static const char *const refused[] = {
+	"SCRIPT_NAME", "PATH_INFO", "PATH_TRANSLATED", "CONTENT_LENGTH",
+	"DEFERD_*", "SCGI",
+
+	"HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE", "HTTP_TRANSFER_ENCODING",
+	"HTTP_EXPECT", "HTTP_RANGE", "HTTP_IF_*",
+
+	"HTTP_PROXY", "PATH", "IFS", "ENV", "BASH_ENV", "LD_*", "DYLD_*",
+};
+
+static bool
+env_matches(const char *pattern, const char *name)
+{
+	size_t n = strlen(pattern);
+
+	if (pattern[n - 1] == '*')
+		return strncmp(pattern, name, n - 1) == 0;
+	return strcmp(pattern, name) == 0;
+}
+
+bool
+env_passes(const char *name)
+{
+	static const char first[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_";
+	static const char rest[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+	size_t i;
+
+	if (name[0] == '\0' || strchr(first, name[0]) == NULL)
+		return false;
+	if (name[strspn(name, rest)] != '\0')
+		return false;
+	for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+		if (env_matches(refused[i], name))
+			return false;
+	return true;
+}
+
+static const char *
+env_claimed(const struct env *e, const char *name, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < e->n; i++)
+		if (strncmp(e->vec[i], name, n) == 0 && e->vec[i][n] == '=')
+			return e->vec[i] + n + 1;
+	return NULL;
+}
+
+const char *
+env_find(const struct env *e, const char *name)
+{
+	return env_claimed(e, name, strlen(name));
+}
+
+static void
+env_text(struct env *e, const char *s, size_t n)
+{
+	assert(n <= (size_t)(e->end - e->at));
+	memcpy(e->at, s, n);
+	e->at += n;
+}
+
+static void
+env_begin(struct env *e, const char *name, size_t name_len)
+{
+	e->vec[e->n++] = e->at;
+	env_text(e, name, name_len);
+	env_text(e, "=", 1);
+}
+
+static void
+env_close(struct env *e)
+{
+	env_text(e, "", 1);
+	e->vec[e->n] = NULL;
+}
+
+/* NAME = a followed by b, unless somebody before has claimed the name. */
+static void
+env_put(struct env *e, const char *name, const char *a, const char *b)
+{
+	if (env_find(e, name) != NULL)
+		return;
+	env_begin(e, name, strlen(name));
+	env_text(e, a, strlen(a));
+	env_text(e, b, strlen(b));
+	env_close(e);
+}
+
+static void
+env_put_own(struct env *e, const struct env_task *task)
+{
+	char number[24];
+
+	env_put(e, "DEFERD_TASK_ID", task->id, "");
+	if (task->progress_fd)
+		env_put(e, "DEFERD_PROGRESS_FD", "3", "");
+	/* RFC 3875 4.1.2: there if, and only if, there is a body. */
+	if (task->body_size > 0) {
+		snprintf(number, sizeof(number), "%llu",
+		    (unsigned long long)task->body_size);
+		env_put(e, "CONTENT_LENGTH", number, "");
+	}
+}
+
+static void
+env_put_route(struct env *e, char *const *settings)
+{
+	size_t n;
+
+	for (; settings != NULL && *settings != NULL; settings++) {
+		n = strcspn(*settings, "=");
+		if (n == strlen(*settings) || env_claimed(e, *settings, n))
+			continue;
+		env_begin(e, *settings, n);
+		env_text(e, *settings + n + 1, strlen(*settings + n + 1));
+		env_close(e);
+	}
+}
+
+/*
+ * RFC 3875 4.1.5, 4.1.6, 4.1.13: to the task it looks as if the program
+ * itself stood at the route's literal part.
+ */
+static void
+env_put_path(struct env *e, const struct request *req,
+    const struct conf_route *route)
+{
+	const char *rest = "", *root = scgi_find(&req->scgi, "DOCUMENT_ROOT");
+	size_t cut = strlen(req->path);
+
+	if (route->is_prefix && route->prefix_len <= cut) {
+		cut = route->prefix_len;
+		rest = req->path + cut;
+	}
+	if (env_find(e, "SCRIPT_NAME") == NULL) {
+		env_begin(e, "SCRIPT_NAME", strlen("SCRIPT_NAME"));
+		env_text(e, req->mount, strlen(req->mount));
+		env_text(e, req->path, cut);
+		env_close(e);
+	}
+	if (*rest == '\0')
+		return;
+	env_put(e, "PATH_INFO", rest, "");
+	if (root != NULL && *root != '\0')
+		env_put(e, "PATH_TRANSLATED", root, rest);
+}
+
+/* Every value of a repeated request header, as one (RFC 9110 5.3). */
+static void
+env_put_joined(struct env *e, const struct scgi *block, struct scgi_iter it)
+{
+	const char *name = it.name;
+	bool cookie = strcmp(name, "HTTP_COOKIE") == 0;
+
+	env_begin(e, name, strlen(name));
+	env_text(e, it.value, strlen(it.value));
+	while (scgi_next(block, &it)) {
+		if (strcmp(it.name, name) != 0)
+			continue;
+		env_text(e, cookie ? "; " : ", ", 2);
+		env_text(e, it.value, strlen(it.value));
+	}
+	env_close(e);
+}
+
+static void
+env_put_block(struct env *e, const struct scgi *block)
+{
+	struct scgi_iter it = { 0 };
+
+	while (scgi_next(block, &it)) {
+		if (!env_passes(it.name) || env_find(e, it.name) != NULL)
+			continue;
+		if (strncmp(it.name, "HTTP_", 5) == 0)
+			env_put_joined(e, block, it);
+		else
+			env_put(e, it.name, it.value, "");
+	}
+}
+
+/* Room for the vector and all text, counted so that nothing can be short. */
+static int
+env_alloc(struct env *e, const struct request *req, const struct conf *conf,
+    const struct conf_route *route)
+{
+	size_t i, vars = req->scgi.nvars + OWN_VARS, text = OWN_BYTES;
+
+	/* DOCUMENT_ROOT can be there twice; a joined value grows by two. */
+	text += 2 * req->scgi.len + 2 * req->scgi.nvars;
+	text += strlen(req->mount) + 3 * strlen(req->path);
+	text += conf->path != NULL ? strlen(conf->path) : 0;
+	for (i = 0; route->env != NULL && route->env[i] != NULL; i++, vars++)
+		text += strlen(route->env[i]) + 1;
+
+	e->n = 0;
+	e->vec = malloc(vars * sizeof(*e->vec) + text);
+	if (e->vec == NULL)
+		return -1;
+	e->vec[0] = NULL;
+	e->at = (char *)(e->vec + vars);
+	e->end = e->at + text;
+	return 0;
+}
+
+int
+env_init(struct env *e, const struct request *req, const struct conf *conf,
+    const struct conf_route *route, const struct env_task *task)
+{
+	if (env_alloc(e, req, conf, route) == -1)
+		return -1;
+	env_put_own(e, task);
+	env_put_route(e, route->env);
+	env_put_path(e, req, route);
+	if (conf->path != NULL)
+		env_put(e, "PATH", conf->path, "");
+	env_put_block(e, &req->scgi);
+	env_put(e, "GATEWAY_INTERFACE", "CGI/1.1", "");
+	env_put(e, "QUERY_STRING", req->query, "");
+	return 0;
+}
+
+void
+env_fini(struct env *e)
+{
+	free(e->vec);
+	memset(e, 0, sizeof(*e));
+}

@@ -1,0 +1,117 @@
+/*
+ * job - one attempt at one task, from its RUN frame to its DONE frame.
+ *
+ * Made by the main thread from a frame, given to a thread of the pool, freed
+ * by it.  What exec and module have in common lives here: the request, its
+ * environment, the response in the making, stderr, progress, and the answer
+ * to the master.  They differ only in how user code is run.
+ *
+ * While it runs the main thread reaches it for two things only, `cancelled`
+ * and the spool descriptor, and rings `bell`, an eventfd.
+ */
+#ifndef DAEMON_WORKER_JOB_H
+#define DAEMON_WORKER_JOB_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ipc/frame.h"
+#include "ipc/slate.h"
+#include "daemon/conf.h"
+#include "daemon/request.h"
+#include "daemon/worker/env.h"
+#include "daemon/worker/progress.h"
+#include "daemon/worker/response.h"
+#include "daemon/worker/tail.h"
+
+#define JOB_ID_TEXT	(2 * TASK_ID_BYTES + 1)
+
+/* What a job of this worker needs to know; the same for all. */
+struct job_world {
+	const struct conf *conf;
+	unsigned int	 pool;		/* index in conf->pools */
+	int		 peer;		/* the master; blocking */
+};
+
+struct job {
+	/* written once, when it is made */
+	const struct job_world *world;	/* borrowed */
+	unsigned char	 id[TASK_ID_BYTES];
+	char		 id_text[JOB_ID_TEXT];
+	uint32_t	 attempt;
+	char		*bytes;		/* owned: route, head and body, copied */
+	const char	*route_name;
+	const void	*head;
+	size_t		 head_len;
+	const void	*body;		/* when body_fd is -1 */
+	int		 body_fd;	/* owned */
+	uint64_t	 body_size;
+
+	/* the main thread's, while it runs */
+	atomic_bool	 cancelled;
+	atomic_bool	 spool_came;	/* the next two may be read */
+	int		 spool_fd;	/* owned; taken by the thread */
+	int		 spool_error;
+
+	/* the thread's */
+	int		 bell;		/* borrowed from the thread */
+	struct slate_slot *slot;	/* borrowed from the thread */
+	const struct conf_route *route;
+	struct request	 req;
+	bool		 has_req;
+	struct env	 env;
+	struct response	 response;
+	struct tail	 tail;
+	struct progress	 progress;
+
+	/* how it ended; job_fail() and friends */
+	enum frame_outcome outcome;
+	int		 wait_status;	/* -1: no process */
+	uint64_t	 cpu_us;
+	uint64_t	 max_rss_kib;
+	char		 reason[RESPONSE_REASON_MAX];
+};
+
+/* From a RUN frame; takes fd (-1: none) whatever happens.  NULL: ENOMEM. */
+struct job *
+	job_new(const struct job_world *, const struct frame *, int fd)
+	__attribute__((warn_unused_result));
+void	job_free(struct job *);
+
+/*
+ * Finds the route, reads the request, builds the environment.  False when
+ * that fails: the outcome is set.
+ */
+bool	job_prepare(struct job *)
+	__attribute__((warn_unused_result));
+
+/* The outcome, with words a user can pass on. */
+void	job_end(struct job *, enum frame_outcome, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * All output is there: ends the response and decides success by it.  For a
+ * job whose code ended well.
+ */
+void	job_end_by_response(struct job *);
+
+/* Frames to the master.  A worker that cannot send is done for: it exits. */
+void	job_send_hello(const struct job_world *, unsigned int slots);
+void	job_send_need_spool(struct job *);
+void	job_send_done(struct job *);
+
+/* Tells of progress, if there is something to tell and it is time. */
+void	job_send_progress(struct job *, int64_t now_ms);
+
+/* Main thread: CANCEL and SPOOL arrived.  job_spool takes fd. */
+void	job_cancel(struct job *);
+void	job_spool(struct job *, int fd, int error);
+
+/* The thread: silences the bell; hands a spool file that came to response. */
+void	job_hear(struct job *);
+
+/* Monotonic. */
+int64_t	job_now_ms(void);
+
+#endif

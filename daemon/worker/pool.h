@@ -1,0 +1,67 @@
+/*
+ * pool - the threads of a worker, one job each.
+ *
+ * The master names the thread for every job, and knows which are free: there
+ * is no queue here, only a mailbox for one job per thread.  The main thread
+ * calls the functions below; a thread, when its job is done, tells the
+ * master by itself.
+ */
+#ifndef DAEMON_WORKER_POOL_H
+#define DAEMON_WORKER_POOL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "ipc/frame.h"
+#include "ipc/slate.h"
+#include "daemon/worker/job.h"
+#include "daemon/worker/module.h"
+
+struct pool_thread {
+	struct pool	*pool;
+	pthread_t	 id;
+	void		*stack;		/* mapped */
+	struct slate_slot *slot;	/* borrowed from the slate */
+	int		 bell;		/* eventfd; see job.h */
+
+	pthread_mutex_t	 lock;		/* of what follows */
+	pthread_cond_t	 wake;
+	struct job	*job;		/* to do, or being done */
+	bool		 stop;
+};
+
+struct pool {
+	struct job_world world;
+	const struct module *module;	/* borrowed; NULL: programs */
+	struct pool_thread *threads;
+	unsigned int	 nthreads;	/* that run */
+	size_t		 stack_bytes;
+	atomic_uint	 busy;		/* jobs not yet answered */
+	atomic_bool	 retiring;
+	int		 idle_fd;	/* eventfd: retiring, and nothing is left */
+};
+
+/* Starts one thread for each slot.  0, or -1 with errno. */
+int	pool_init(struct pool *, const struct job_world *,
+	    const struct slate *, const struct module *)
+	__attribute__((warn_unused_result));
+
+/* Ends the threads; no job may be left. */
+void	pool_fini(struct pool *);
+
+/*
+ * Frames from the master; fd (-1: none) is taken.  pool_run() gives -1 when
+ * the frame names a thread that is not there or not free, or without memory:
+ * then the two no longer agree on anything.  The others may come too late,
+ * which is normal.
+ */
+int	pool_run(struct pool *, const struct frame *, int fd)
+	__attribute__((warn_unused_result));
+void	pool_cancel(struct pool *, const struct frame *);
+void	pool_spool(struct pool *, const struct frame *, int fd);
+
+/* No more jobs come.  idle_fd becomes readable when the last is answered. */
+void	pool_retire(struct pool *);
+
+#endif
