@@ -1,0 +1,1259 @@
+/*
+ * check_store - the store contract, over every back-end.
+ *
+ * `_i` is the number of the back-end.  The second one is the memory store
+ * behind threads (a lock around it, syncs that are counted): it goes the
+ * ways through store.c that a database will go.
+ */
+#include <check.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "daemon/conf.h"
+#include "daemon/store/backend.h"
+
+/* -- the memory store behind threads -------------------------------------- */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic int syncs, sync_error;	/* errno for the next sync, or 0 */
+static _Atomic bool apply_fails;
+
+static void *
+locked_open(const char *where, const struct conf *c, char *error)
+{
+	return store_memory.open(where, c, error);
+}
+
+static void
+locked_close(void *state)
+{
+	store_memory.close(state);
+}
+
+static int
+locked_scan(void *state, int (*each)(const struct store_row *, void *),
+    void *arg, int64_t *bytes, int64_t *tasks, char *error)
+{
+	return store_memory.scan(state, each, arg, bytes, tasks, error);
+}
+
+static void
+locked_apply(void *state, struct store_op *list, int64_t *bytes,
+    int64_t *tasks)
+{
+	pthread_mutex_lock(&lock);
+	if (apply_fails)
+		for (; list; list = list->next)
+			list->verdict = STORE_FAILED;
+	else
+		store_memory.apply(state, list, bytes, tasks);
+	pthread_mutex_unlock(&lock);
+}
+
+/* Blobs are not shared between threads: a load copies, as a database does. */
+static void
+blob_copy(struct blob **bp)
+{
+	struct blob *shared = *bp;
+
+	*bp = shared ? blob_new(shared->data, shared->len) : NULL;
+	blob_unref(&shared);
+}
+
+static void
+locked_load(void *state, struct store_op *op)
+{
+	const char *shared, *copy;
+
+	pthread_mutex_lock(&lock);
+	store_memory.load(state, op);
+	blob_copy(&op->message.head);
+	blob_copy(&op->message.body.bytes);
+	if (op->texts) {
+		shared = (const char *)op->texts->data;
+		blob_copy(&op->texts);
+		copy = (const char *)op->texts->data;
+		op->method = copy + (op->method - shared);
+		op->path = copy + (op->path - shared);
+		op->outcome.reason = copy + (op->outcome.reason - shared);
+		op->outcome.log =
+		    copy + ((const char *)op->outcome.log - shared);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+static int
+locked_spool_create(void *state, struct body *body)
+{
+	return store_memory.spool_create(state, body);
+}
+
+static int
+locked_spool_sync(void *state, const struct body *body)
+{
+	(void)state;
+	syncs++;
+	errno = sync_error;
+	return errno ? -1 : fsync(body->fd);
+}
+
+static const struct store_backend threaded = {
+	.name = "threaded",
+	.durable = true,
+	.threaded = true,
+	.open = locked_open,
+	.close = locked_close,
+	.scan = locked_scan,
+	.apply = locked_apply,
+	.load = locked_load,
+	.spool_create = locked_spool_create,
+	.spool_sync = locked_spool_sync,
+};
+
+static const struct store_backend *const backends[] = {
+	&store_memory,
+	&threaded,
+};
+#define NBACKENDS	((int)(sizeof(backends) / sizeof(backends[0])))
+
+/* -- the world of a test -------------------------------------------------- */
+
+static struct event_base *base;
+static struct store *store;
+static struct conf conf;
+static char spool[64];
+static char error[CONF_ERROR_MAX];
+static int pending;			/* operations not yet answered */
+static int answered;
+static bool in_submit;
+
+static void
+setup(void)
+{
+	const char *tmp = getenv("TMPDIR");
+
+	base = event_base_new();
+	ck_assert_ptr_nonnull(base);
+	snprintf(spool, sizeof(spool), "%.40s/check-store-XXXXXX",
+	    tmp ? tmp : "/tmp");
+	ck_assert_ptr_nonnull(mkdtemp(spool));
+	memset(&conf, 0, sizeof(conf));
+	conf.store = (char *)"memory";
+	conf.spool = spool;
+	conf.control_path = (char *)"/nonexistent/control";
+	conf.max_tasks = 1000000;
+	conf.max_store_bytes = INT64_C(1) << 32;
+	pending = answered = 0;
+	sync_error = syncs = 0;
+	apply_fails = false;
+}
+
+static void
+open_store(int i)
+{
+	store = store_open_backend(base, &conf, backends[i], "", error);
+	ck_assert_msg(store, "%s", error);
+}
+
+/* Nothing stays behind: no file, no number in the books. */
+static void
+close_store(void)
+{
+	struct store_stats st;
+
+	store_stats(store, &st);
+	ck_assert_uint_eq(st.tasks, 0);
+	ck_assert_uint_eq(st.bytes, 0);
+	ck_assert_uint_eq(st.reserved_bytes, 0);
+	store_close(store);
+}
+
+static void
+teardown(void)
+{
+	ck_assert_int_eq(rmdir(spool), 0);	/* so it is empty */
+	event_base_free(base);
+}
+
+static void
+note_done(struct store_op *op)
+{
+	(void)op;
+	ck_assert(!in_submit);
+	pending--;
+	answered++;
+}
+
+static void
+submit_to(struct store_op *op, void (*done)(struct store_op *))
+{
+	op->done = done;
+	pending++;
+	in_submit = true;
+	store_submit(store, op);
+	in_submit = false;
+}
+
+static void
+submit(struct store_op *op)
+{
+	submit_to(op, note_done);
+}
+
+static void
+settle(void)
+{
+	while (pending > 0)
+		ck_assert_int_eq(event_base_loop(base, EVLOOP_ONCE), 0);
+}
+
+static enum store_verdict
+go(struct store_op *op)
+{
+	submit(op);
+	settle();
+	return op->verdict;
+}
+
+static struct message
+message_text(const char *head, const char *body)
+{
+	struct message m = MESSAGE_EMPTY;
+
+	m.head = blob_new(head, strlen(head));
+	m.body.bytes = blob_new(body, strlen(body));
+	ck_assert(m.head && m.body.bytes);
+	m.body.size = strlen(body);
+	return m;
+}
+
+#define METHOD	"POST"
+#define PATH	"/report/7"
+#define REQUEST_TEXTS	(strlen(METHOD) + strlen(PATH))
+
+static struct store_op
+op_insert(enum task_state to, struct message m)
+{
+	struct store_op op = {
+		.kind = STORE_INSERT, .to = to, .now_ms = 1000,
+		.to_attempt = to == TASK_RUNNING,
+		.id = "0123456789abcdef",
+		.route = "/report/*", .method = METHOD, .path = PATH,
+		.message = m,
+	};
+
+	ck_assert(store_reserve(store, m.body.size));
+	return op;
+}
+
+static struct store_op
+op_move(int64_t row, enum task_state from, uint32_t from_attempt,
+    enum task_state to)
+{
+	return (struct store_op){
+		.kind = STORE_MOVE, .row = row, .now_ms = 2000,
+		.from = from, .from_attempt = from_attempt,
+		.to = to, .to_attempt = from_attempt + (to == TASK_RUNNING),
+		.message = MESSAGE_EMPTY, .outcome = { .wait_status = -1 },
+	};
+}
+
+static struct store_op
+op_on(enum store_kind kind, int64_t row)
+{
+	return (struct store_op){ .kind = kind, .row = row };
+}
+
+static int64_t
+insert(enum task_state to)
+{
+	struct store_op op = op_insert(to, message_text("head", "body"));
+
+	ck_assert_int_eq(go(&op), STORE_OK);
+	ck_assert_ptr_null(op.message.head);
+	ck_assert_ptr_null(op.message.body.bytes);
+	return op.row;
+}
+
+static enum store_verdict
+move(int64_t row, enum task_state from, uint32_t attempt, enum task_state to)
+{
+	struct store_op op = op_move(row, from, attempt, to);
+
+	return go(&op);
+}
+
+static enum store_verdict
+removed(int64_t row)
+{
+	struct store_op op = op_on(STORE_REMOVE, row);
+
+	return go(&op);
+}
+
+static enum store_verdict
+load(struct store_op *op, enum store_kind kind, int64_t row)
+{
+	enum store_verdict v;
+
+	*op = op_on(kind, row);
+	v = go(op);
+	if (v != STORE_OK) {
+		ck_assert_ptr_null(op->message.head);
+		ck_assert_ptr_null(op->message.body.bytes);
+		ck_assert_int_eq(op->message.body.fd, -1);
+		ck_assert_ptr_null(op->texts);
+	}
+	return v;
+}
+
+static void
+load_fini(struct store_op *op)
+{
+	message_fini(&op->message);
+	blob_unref(&op->texts);
+}
+
+static void
+check_blob(const struct blob *b, const char *text)
+{
+	ck_assert_ptr_nonnull(b);
+	ck_assert_uint_eq(b->len, strlen(text));
+	ck_assert_mem_eq(b->data, text, b->len);
+}
+
+static int
+count_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	int n = 0;
+
+	ck_assert_ptr_nonnull(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* -- verdicts ------------------------------------------------------------- */
+
+START_TEST(a_request_comes_back)
+{
+	struct store_stats st;
+	struct store_op op;
+	int64_t row;
+
+	open_store(_i);
+	row = insert(TASK_QUEUED);
+	store_stats(store, &st);
+	ck_assert_uint_eq(st.tasks, 1);
+	ck_assert_uint_eq(st.bytes, strlen("headbody") + REQUEST_TEXTS);
+	ck_assert_uint_eq(st.reserved_bytes, 0);
+	ck_assert_uint_eq(st.commits, 1);
+	ck_assert_uint_eq(st.ops, 1);
+
+	ck_assert_int_eq(load(&op, STORE_LOAD_REQUEST, row), STORE_OK);
+	check_blob(op.message.head, "head");
+	check_blob(op.message.body.bytes, "body");
+	ck_assert_int_eq(op.message.body.fd, -1);
+	ck_assert_uint_eq(op.message.body.size, 4);
+	load_fini(&op);
+	ck_assert_int_eq(removed(row), STORE_OK);
+	close_store();
+}
+END_TEST
+
+START_TEST(a_response_comes_back)
+{
+	struct store_op op, got;
+	struct store_stats st;
+	int64_t row;
+
+	open_store(_i);
+	row = insert(TASK_RUNNING);
+	op = op_move(row, TASK_RUNNING, 1, TASK_FAILED);
+	op.message = message_text("Status: 200 OK\r\n\r\n", "pdf");
+	op.outcome = (struct store_outcome){
+		.reason = "it fell", .log = "a\0b", .log_len = 3,
+		.wait_status = 256, .cpu_us = 7, .max_rss_kib = 8,
+	};
+	ck_assert_int_eq(go(&op), STORE_OK);
+	ck_assert_ptr_null(op.message.head);
+	ck_assert_ptr_null(op.message.body.bytes);
+
+	ck_assert_int_eq(load(&got, STORE_LOAD_RESPONSE, row), STORE_OK);
+	check_blob(got.message.head, "Status: 200 OK\r\n\r\n");
+	check_blob(got.message.body.bytes, "pdf");
+	ck_assert_str_eq(got.outcome.reason, "it fell");
+	ck_assert_uint_eq(got.outcome.log_len, 3);
+	ck_assert_mem_eq(got.outcome.log, "a\0b", 3);
+	ck_assert_int_eq(got.outcome.wait_status, 256);
+	ck_assert_uint_eq(got.outcome.cpu_us, 7);
+	ck_assert_uint_eq(got.outcome.max_rss_kib, 8);
+	ck_assert_str_eq(got.method, METHOD);
+	ck_assert_str_eq(got.path, PATH);
+
+	/* The request is gone; what was loaded outlives the task. */
+	ck_assert_int_eq(load(&op, STORE_LOAD_REQUEST, row), STORE_LOST);
+	store_stats(store, &st);
+	ck_assert_uint_eq(st.bytes, strlen("Status: 200 OK\r\n\r\npdf") +
+	    strlen("it fell") + 3 + REQUEST_TEXTS);
+	ck_assert_int_eq(removed(row), STORE_OK);
+	check_blob(got.message.body.bytes, "pdf");
+	ck_assert_str_eq(got.outcome.reason, "it fell");
+	load_fini(&got);
+	close_store();
+}
+END_TEST
+
+START_TEST(no_response_no_words)
+{
+	struct store_op op;
+	int64_t row;
+
+	open_store(_i);
+	row = insert(TASK_QUEUED);
+	ck_assert_int_eq(load(&op, STORE_LOAD_RESPONSE, row), STORE_LOST);
+	ck_assert_int_eq(move(row, TASK_QUEUED, 0, TASK_CANCELLED), STORE_OK);
+	ck_assert_int_eq(load(&op, STORE_LOAD_RESPONSE, row), STORE_OK);
+	ck_assert_ptr_null(op.message.head);
+	ck_assert_ptr_null(op.message.body.bytes);
+	ck_assert_uint_eq(op.message.body.size, 0);
+	ck_assert_str_eq(op.outcome.reason, "");
+	ck_assert_uint_eq(op.outcome.log_len, 0);
+	ck_assert_int_eq(op.outcome.wait_status, -1);
+	load_fini(&op);
+	ck_assert_int_eq(removed(row), STORE_OK);
+	close_store();
+}
+END_TEST
+
+/* A fresh task in that state; *attempt is what it says there. */
+static int64_t
+task_in(enum task_state state, uint32_t *attempt)
+{
+	int64_t row;
+
+	*attempt = state != TASK_QUEUED;
+	row = insert(*attempt ? TASK_RUNNING : TASK_QUEUED);
+	if (task_finished(state))
+		ck_assert_int_eq(move(row, TASK_RUNNING, 1, state), STORE_OK);
+	return row;
+}
+
+static void
+check_move(enum task_state from, enum task_state to, enum task_state is)
+{
+	uint32_t attempt;
+	int64_t row = task_in(is, &attempt);
+	struct store_op op = op_move(row, from, attempt, to);
+	struct store_op again, early;
+
+	early = op_move(row, from, attempt + 1, to);
+	ck_assert_int_eq(go(&early), STORE_LOST);
+	if (task_finished(to))
+		op.message = message_text("head", "");
+	again = op;
+	ck_assert_int_eq(go(&op), is == from ? STORE_OK : STORE_LOST);
+	if (is == from) {
+		ck_assert_ptr_null(op.message.head);
+		again.message = MESSAGE_EMPTY;
+		ck_assert_int_eq(go(&again), STORE_LOST);
+	} else if (task_finished(to)) {
+		check_blob(op.message.head, "head");	/* still ours */
+		message_fini(&op.message);
+	}
+	ck_assert_int_eq(removed(row), STORE_OK);
+}
+
+START_TEST(each_move_in_each_state)
+{
+	int from, to, is;
+
+	open_store(_i);
+	for (from = 0; from < TASK_STATE_N; from++)
+		for (to = 0; to < TASK_STATE_N; to++)
+			for (is = 0; is < TASK_STATE_N; is++)
+				if (task_may_move(from, to))
+					check_move(from, to, is);
+	close_store();
+}
+END_TEST
+
+/* queued, running, queued again, running again: only the right attempt. */
+START_TEST(attempts_count)
+{
+	struct store_op op;
+	int64_t row;
+
+	open_store(_i);
+	row = insert(TASK_QUEUED);
+	ck_assert_int_eq(move(row, TASK_QUEUED, 0, TASK_RUNNING), STORE_OK);
+	ck_assert_int_eq(move(row, TASK_RUNNING, 1, TASK_QUEUED), STORE_OK);
+	ck_assert_int_eq(move(row, TASK_QUEUED, 0, TASK_RUNNING), STORE_LOST);
+	ck_assert_int_eq(move(row, TASK_QUEUED, 1, TASK_RUNNING), STORE_OK);
+	ck_assert_int_eq(load(&op, STORE_LOAD_REQUEST, row), STORE_OK);
+	check_blob(op.message.body.bytes, "body");
+	load_fini(&op);
+	ck_assert_int_eq(move(row, TASK_RUNNING, 1, TASK_SUCCEEDED),
+	    STORE_LOST);
+	ck_assert_int_eq(move(row, TASK_RUNNING, 2, TASK_SUCCEEDED), STORE_OK);
+	ck_assert_int_eq(removed(row), STORE_OK);
+	close_store();
+}
+END_TEST
+
+/* What a caller has in an operation that brings nothing stays the caller's. */
+START_TEST(a_start_leaves_the_message_alone)
+{
+	struct store_op op;
+	int64_t row;
+
+	open_store(_i);
+	row = insert(TASK_QUEUED);
+	ck_assert_int_eq(load(&op, STORE_LOAD_REQUEST, row), STORE_OK);
+	op.kind = STORE_MOVE;
+	op.from = TASK_QUEUED;
+	op.to = TASK_RUNNING;
+	op.from_attempt = 0;
+	op.to_attempt = 1;
+	ck_assert_int_eq(go(&op), STORE_OK);
+	check_blob(op.message.head, "head");
+	load_fini(&op);
+	ck_assert_int_eq(removed(row), STORE_OK);
+	close_store();
+}
+END_TEST
+
+START_TEST(what_is_gone_is_lost)
+{
+	struct store_op op;
+	int64_t row, other;
+
+	open_store(_i);
+	ck_assert_int_eq(removed(1), STORE_LOST);
+	ck_assert_int_eq(load(&op, STORE_LOAD_REQUEST, 0), STORE_LOST);
+	ck_assert_int_eq(load(&op, STORE_LOAD_REQUEST, -1), STORE_LOST);
+	ck_assert_int_eq(load(&op, STORE_LOAD_RESPONSE, INT64_MAX),
+	    STORE_LOST);
+	row = insert(TASK_QUEUED);
+	ck_assert_int_eq(removed(row), STORE_OK);
+	other = insert(TASK_QUEUED);
+	ck_assert_int_ne(other, row);		/* a row is never used twice */
+	ck_assert_int_eq(removed(row), STORE_LOST);
+	ck_assert_int_eq(load(&op, STORE_LOAD_REQUEST, row), STORE_LOST);
+	ck_assert_int_eq(load(&op, STORE_LOAD_RESPONSE, row), STORE_LOST);
+	ck_assert_int_eq(move(row, TASK_QUEUED, 0, TASK_RUNNING), STORE_LOST);
+	ck_assert_int_eq(load(&op, STORE_LOAD_REQUEST, other), STORE_OK);
+	load_fini(&op);
+	ck_assert_int_eq(removed(other), STORE_OK);
+	close_store();
+}
+END_TEST
+
+/* -- order ---------------------------------------------------------------- */
+
+static int next_number;
+
+static void
+done_in_order(struct store_op *op)
+{
+	ck_assert_int_eq((int)(intptr_t)op->arg, next_number++);
+	note_done(op);
+}
+
+/* More than a batch of everything that changes, and what is refused too. */
+START_TEST(changes_are_answered_in_order)
+{
+	enum { N = 2000, KEPT = 700 };
+	struct store_op *op = calloc(N, sizeof(*op));
+	struct store_stats st;
+	int i, kept = 0;
+
+	conf.max_tasks = KEPT;
+	open_store(_i);
+	next_number = 0;
+	for (i = 0; i < N; i++) {
+		op[i] = i % 2 ? op_on(STORE_REMOVE, 12345) :
+		    op_insert(TASK_QUEUED, message_text("h", ""));
+		op[i].arg = (void *)(intptr_t)i;
+		submit_to(&op[i], done_in_order);
+	}
+	settle();
+	store_stats(store, &st);
+	ck_assert_uint_ge(st.commits, N / 512);
+	ck_assert_uint_lt(st.commits, N / 2);	/* group commit */
+	ck_assert_uint_eq(st.ops, N);
+	for (i = 0; i < N; i += 2) {
+		if (op[i].verdict == STORE_OK) {
+			ck_assert_int_eq(removed(op[i].row), STORE_OK);
+			kept++;
+		} else {
+			ck_assert_int_eq(op[i].verdict, STORE_FULL);
+			check_blob(op[i].message.head, "h");
+			message_fini(&op[i].message);
+		}
+	}
+	ck_assert_int_eq(kept, KEPT);
+	free(op);
+	close_store();
+}
+END_TEST
+
+START_TEST(loads_are_answered_in_order)
+{
+	enum { N = 1000 };
+	struct store_op *op = calloc(N, sizeof(*op));
+	int64_t row;
+	int i;
+
+	open_store(_i);
+	row = insert(TASK_QUEUED);
+	next_number = 0;
+	for (i = 0; i < N; i++) {
+		op[i] = op_on(STORE_LOAD_REQUEST, i % 3 ? row : 12345);
+		op[i].arg = (void *)(intptr_t)i;
+		submit_to(&op[i], done_in_order);
+	}
+	settle();
+	for (i = 0; i < N; i++) {
+		ck_assert_int_eq(op[i].verdict, i % 3 ? STORE_OK : STORE_LOST);
+		load_fini(&op[i]);
+	}
+	free(op);
+	ck_assert_int_eq(removed(row), STORE_OK);
+	close_store();
+}
+END_TEST
+
+/* The whole life of a task, each step from the done() of the one before. */
+static void
+done_next_step(struct store_op *op)
+{
+	int64_t row = op->row;
+
+	ck_assert_int_eq(op->verdict, STORE_OK);
+	note_done(op);
+	if (op->kind == STORE_INSERT) {
+		*op = op_move(row, TASK_RUNNING, 1, TASK_SUCCEEDED);
+		submit_to(op, done_next_step);
+	} else if (op->kind == STORE_MOVE) {
+		*op = op_on(STORE_LOAD_RESPONSE, row);
+		submit_to(op, done_next_step);
+	} else if (op->kind == STORE_LOAD_RESPONSE) {
+		load_fini(op);
+		*op = op_on(STORE_REMOVE, row);
+		submit_to(op, done_next_step);
+	}
+}
+
+START_TEST(done_may_submit)
+{
+	struct store_op op;
+
+	open_store(_i);
+	op = op_insert(TASK_RUNNING, message_text("head", "body"));
+	submit_to(&op, done_next_step);
+	ck_assert_int_eq(answered, 0);
+	settle();
+	ck_assert_int_eq(answered, 4);
+	close_store();
+}
+END_TEST
+
+/* A chain of operations and a socket: both get their turn. */
+static int chain_length;
+
+static void
+done_chain(struct store_op *op)
+{
+	note_done(op);
+	chain_length++;
+	submit_to(op, done_chain);
+}
+
+static void
+readable(int fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	event_base_loopbreak(base);
+}
+
+START_TEST(a_chain_does_not_starve_the_loop)
+{
+	struct store_op op = op_on(STORE_REMOVE, 12345);
+	struct event *ev;
+	int p[2];
+
+	open_store(_i);
+	ck_assert_int_eq(pipe(p), 0);
+	ck_assert_int_eq(write(p[1], "x", 1), 1);
+	ev = event_new(base, p[0], EV_READ, readable, NULL);
+	ck_assert_int_eq(event_add(ev, NULL), 0);
+	submit_to(&op, done_chain);
+	event_base_dispatch(base);
+	ck_assert_int_lt(chain_length, 100);
+	event_free(ev);
+	close(p[0]);
+	close(p[1]);
+	close_store();
+}
+END_TEST
+
+/* -- budgets -------------------------------------------------------------- */
+
+START_TEST(max_tasks_is_exact)
+{
+	struct store_op op[5], more;
+	int i;
+
+	conf.max_tasks = 3;
+	open_store(_i);
+	for (i = 0; i < 5; i++)
+		op[i] = op_insert(TASK_QUEUED, message_text("head", "body"));
+	for (i = 0; i < 5; i++)
+		submit(&op[i]);
+	settle();
+	for (i = 0; i < 5; i++)
+		ck_assert_int_eq(op[i].verdict, i < 3 ? STORE_OK : STORE_FULL);
+	ck_assert(store_full(store));
+	ck_assert(!store_reserve(store, 0));
+	for (i = 3; i < 5; i++) {
+		check_blob(op[i].message.body.bytes, "body");
+		message_fini(&op[i].message);
+		store_release(store, 4);
+	}
+	ck_assert(store_full(store));		/* because of the tasks */
+	ck_assert_int_eq(removed(op[0].row), STORE_OK);
+	ck_assert(!store_full(store));
+	more = op_insert(TASK_QUEUED, message_text("head", "body"));
+	ck_assert_int_eq(go(&more), STORE_OK);
+	ck_assert(store_full(store));
+
+	conf.max_tasks = 4;			/* a reload */
+	store_set_conf(store, &conf);
+	ck_assert(!store_full(store));
+	ck_assert_int_eq(removed(op[1].row), STORE_OK);
+	ck_assert_int_eq(removed(op[2].row), STORE_OK);
+	ck_assert_int_eq(removed(more.row), STORE_OK);
+	close_store();
+}
+END_TEST
+
+START_TEST(max_store_is_exact)
+{
+	enum { MAX = 1000 };
+
+	conf.max_store_bytes = MAX;
+	open_store(_i);
+	ck_assert(!store_reserve(store, MAX + 1));
+	ck_assert(!store_reserve(store, UINT64_MAX));
+	ck_assert(store_reserve(store, MAX - 1));
+	ck_assert(!store_full(store));
+	ck_assert(store_reserve(store, 1));
+	ck_assert(store_full(store));
+	ck_assert(!store_reserve(store, 1));
+	ck_assert(!store_reserve(store, UINT64_MAX));
+	ck_assert(store_reserve(store, 0));
+	store_release(store, MAX);
+	close_store();
+}
+END_TEST
+
+/* The head is reserved by nobody: an INSERT fits to the byte, or it is FULL. */
+START_TEST(an_insert_counts_its_head)
+{
+	struct store_op op, late;
+	struct store_stats st;
+
+	conf.max_store_bytes =
+	    (int64_t)(2 * strlen("headbody") + 2 * REQUEST_TEXTS);
+	open_store(_i);
+	op = op_insert(TASK_QUEUED, message_text("head", "body"));
+	late = op_insert(TASK_QUEUED, message_text("head!", "body"));
+	submit(&op);
+	submit(&late);
+	settle();
+	ck_assert_int_eq(op.verdict, STORE_OK);
+	ck_assert_int_eq(late.verdict, STORE_FULL);
+	store_stats(store, &st);
+	ck_assert_uint_eq(st.reserved_bytes, 4);	/* still late's */
+	late.message.head->len--;
+	ck_assert_int_eq(go(&late), STORE_OK);
+	ck_assert(store_full(store));
+	store_stats(store, &st);
+	ck_assert_uint_eq(st.reserved_bytes, 0);
+	ck_assert_uint_eq(st.bytes, (uint64_t)conf.max_store_bytes);
+	ck_assert_int_eq(removed(op.row), STORE_OK);
+	ck_assert_int_eq(removed(late.row), STORE_OK);
+	close_store();
+}
+END_TEST
+
+/* What runs may finish, also above the limit; then nothing else comes in. */
+START_TEST(a_response_may_go_above)
+{
+	struct store_stats st;
+	struct store_op op;
+	int64_t row;
+	char big[200];
+
+	conf.max_store_bytes = 100;
+	open_store(_i);
+	row = insert(TASK_RUNNING);
+	memset(big, 'x', sizeof(big) - 1);
+	big[sizeof(big) - 1] = '\0';
+	op = op_move(row, TASK_RUNNING, 1, TASK_SUCCEEDED);
+	op.message = message_text("head", big);
+	ck_assert_int_eq(go(&op), STORE_OK);
+	store_stats(store, &st);
+	ck_assert_uint_eq(st.bytes, 4 + strlen(big) + REQUEST_TEXTS);
+	ck_assert(store_full(store));
+	ck_assert(!store_reserve(store, 1));
+	ck_assert(!store_reserve(store, 0));
+	ck_assert_int_eq(removed(row), STORE_OK);
+	ck_assert(!store_full(store));
+	close_store();
+}
+END_TEST
+
+/* -- bodies in files ------------------------------------------------------ */
+
+#define BIG	(1024 * 1024)
+
+static unsigned char
+byte_at(size_t i)
+{
+	return (unsigned char)(i * 31 + (i >> 8) * 7);
+}
+
+static struct message
+message_file(void)
+{
+	struct message m = MESSAGE_EMPTY;
+	unsigned char *data = malloc(BIG);
+	size_t i;
+
+	for (i = 0; i < BIG; i++)
+		data[i] = byte_at(i);
+	ck_assert_int_eq(store_spool_create(store, &m.body), 0);
+	ck_assert_int_ge(m.body.fd, 0);
+	ck_assert_uint_eq(m.body.size, 0);
+	ck_assert_int_eq(write(m.body.fd, data, BIG), BIG);
+	m.body.size = BIG;
+	m.head = blob_new("head", 4);
+	free(data);
+	return m;
+}
+
+/* Its own offset, which is 0; nothing that a reader could write to. */
+static void
+check_file(const struct body *b)
+{
+	unsigned char *data = malloc(BIG + 1);
+	size_t i;
+
+	ck_assert_ptr_null(b->bytes);
+	ck_assert_uint_eq(b->size, BIG);
+	ck_assert_int_eq(read(b->fd, data, BIG + 1), BIG);
+	for (i = 0; i < BIG; i++)
+		ck_assert(data[i] == byte_at(i));
+	ck_assert_int_eq(write(b->fd, "x", 1), -1);
+	ck_assert_int_eq(fcntl(b->fd, F_GETFD), FD_CLOEXEC);
+	free(data);
+}
+
+START_TEST(a_file_outlives_its_task)
+{
+	int before = count_fds();
+	struct store_op op, first, second;
+
+	open_store(_i);
+	op = op_insert(TASK_QUEUED, message_file());
+	ck_assert_int_eq(go(&op), STORE_OK);
+	ck_assert_int_eq(op.message.body.fd, -1);
+	ck_assert_int_eq(syncs, store_durable(store) ? 1 : 0);
+	ck_assert_int_eq(load(&first, STORE_LOAD_REQUEST, op.row), STORE_OK);
+	ck_assert_int_eq(load(&second, STORE_LOAD_REQUEST, op.row), STORE_OK);
+	check_file(&first.message.body);
+	ck_assert_int_eq(removed(op.row), STORE_OK);
+	check_file(&second.message.body);
+	load_fini(&first);
+	load_fini(&second);
+	close_store();
+	ck_assert_int_eq(count_fds(), before);
+}
+END_TEST
+
+START_TEST(a_response_in_a_file)
+{
+	int before = count_fds();
+	struct store_op op, got;
+	struct store_stats st;
+	int64_t row;
+
+	open_store(_i);
+	op = op_insert(TASK_RUNNING, message_file());
+	ck_assert_int_eq(go(&op), STORE_OK);
+	row = op.row;
+	op = op_move(row, TASK_RUNNING, 1, TASK_SUCCEEDED);
+	op.message = message_file();
+	store_stats(store, &st);		/* counted when it is moved */
+	ck_assert_uint_eq(st.bytes, 4 + BIG + REQUEST_TEXTS);
+	ck_assert_int_eq(go(&op), STORE_OK);
+	store_stats(store, &st);
+	ck_assert_uint_eq(st.bytes, 4 + BIG + REQUEST_TEXTS);
+	ck_assert_int_eq(load(&got, STORE_LOAD_RESPONSE, row), STORE_OK);
+	ck_assert_int_eq(removed(row), STORE_OK);
+	check_file(&got.message.body);
+	load_fini(&got);
+	close_store();
+	ck_assert_int_eq(count_fds(), before);
+}
+END_TEST
+
+/* A response that comes too late is still the caller's. */
+START_TEST(a_file_that_came_late)
+{
+	struct store_op op;
+	int64_t row;
+
+	open_store(_i);
+	row = insert(TASK_RUNNING);
+	op = op_move(row, TASK_RUNNING, 1, TASK_SUCCEEDED);
+	op.message = message_file();
+	ck_assert_int_eq(move(row, TASK_RUNNING, 1, TASK_CANCELLED), STORE_OK);
+	ck_assert_int_eq(go(&op), STORE_LOST);
+	ck_assert_int_ge(op.message.body.fd, 0);
+	message_fini(&op.message);
+	ck_assert_int_eq(removed(row), STORE_OK);
+	close_store();
+}
+END_TEST
+
+/* Nothing that a crash could leave behind. */
+START_TEST(a_file_without_a_name)
+{
+	struct body body;
+	struct stat st;
+
+	open_store(_i);
+	ck_assert_int_eq(store_spool_create(store, &body), 0);
+	ck_assert_int_eq(fstat(body.fd, &st), 0);
+	ck_assert_uint_eq(st.st_nlink, 0);
+	ck_assert_uint_eq(st.st_mode & 0777, 0600);
+	ck_assert_uint_eq(body.file, 0);
+	body_fini(&body);
+	close_store();
+}
+END_TEST
+
+/* -- what goes wrong ------------------------------------------------------ */
+
+START_TEST(no_descriptor_left)
+{
+	struct rlimit was, none;
+	struct store_op op, got;
+	struct body body;
+
+	open_store(_i);
+	op = op_insert(TASK_QUEUED, message_file());
+	ck_assert_int_eq(go(&op), STORE_OK);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &was), 0);
+	none = was;
+	none.rlim_cur = 0;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	ck_assert_int_eq(load(&got, STORE_LOAD_REQUEST, op.row), STORE_FAILED);
+	ck_assert_int_eq(store_spool_create(store, &body), -1);
+	ck_assert_int_eq(errno, EMFILE);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
+	ck_assert_int_eq(load(&got, STORE_LOAD_REQUEST, op.row), STORE_OK);
+	load_fini(&got);
+	ck_assert_int_eq(removed(op.row), STORE_OK);
+	close_store();
+}
+END_TEST
+
+/* A body that cannot be synced makes no task and holds up no other. */
+START_TEST(a_sync_that_fails)
+{
+	static const struct {
+		int error;
+		enum store_verdict verdict;
+	} cases[] = {
+		{ EIO, STORE_FAILED }, { ENOSPC, STORE_FULL },
+		{ EDQUOT, STORE_FULL },
+	};
+	struct store_stats st;
+	struct store_op op;
+	size_t i;
+
+	open_store(1);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		sync_error = cases[i].error;
+		op = op_insert(TASK_QUEUED, message_file());
+		ck_assert_int_eq(go(&op), cases[i].verdict);
+		ck_assert_int_ge(op.message.body.fd, 0);
+		message_fini(&op.message);
+		store_stats(store, &st);
+		ck_assert_uint_eq(st.tasks, 0);
+		ck_assert_uint_eq(st.reserved_bytes, BIG);
+		store_release(store, BIG);
+	}
+	ck_assert_int_eq(removed(insert(TASK_QUEUED)), STORE_OK);
+	close_store();
+}
+END_TEST
+
+START_TEST(a_commit_that_fails)
+{
+	struct store_stats st;
+	struct store_op op;
+
+	open_store(1);
+	apply_fails = true;
+	op = op_insert(TASK_QUEUED, message_text("head", "body"));
+	ck_assert_int_eq(go(&op), STORE_FAILED);
+	check_blob(op.message.head, "head");
+	store_stats(store, &st);
+	ck_assert_uint_eq(st.reserved_bytes, 4);
+	apply_fails = false;
+	ck_assert_int_eq(go(&op), STORE_OK);
+	ck_assert_int_eq(removed(op.row), STORE_OK);
+	close_store();
+}
+END_TEST
+
+/* -- opening and closing -------------------------------------------------- */
+
+START_TEST(open_by_name)
+{
+	store = store_open(base, &conf, error);
+	ck_assert_msg(store, "%s", error);
+	ck_assert(!store_durable(store));
+	ck_assert_int_eq(store_scan(store, NULL, NULL, error), 0);
+	close_store();
+	store_close(NULL);
+}
+END_TEST
+
+START_TEST(open_what_is_not_there)
+{
+	conf.store = (char *)"memo";
+	ck_assert_ptr_null(store_open(base, &conf, error));
+	ck_assert_ptr_nonnull(strstr(error, "\"memo\""));
+	conf.store = (char *)"memory:x";
+	ck_assert_ptr_null(store_open(base, &conf, error));
+	ck_assert_ptr_nonnull(strstr(error, "memory:x"));
+}
+END_TEST
+
+START_TEST(open_makes_the_spool)
+{
+	char dir[sizeof(spool) + 8];
+	struct stat st;
+
+	snprintf(dir, sizeof(dir), "%s/new", spool);
+	conf.spool = dir;
+	open_store(_i);
+	ck_assert_int_eq(stat(dir, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0777, 0700);
+	close_store();
+	ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
+/* With settings that is an error; without, any place will do. */
+START_TEST(open_without_a_spool)
+{
+	struct body body;
+
+	conf.spool = (char *)"/dev/null/spool";
+	ck_assert_ptr_null(store_open(base, &conf, error));
+	ck_assert_ptr_nonnull(strstr(error, "/dev/null/spool: Not a dir"));
+
+	conf.control_path = NULL;
+	setenv("TMPDIR", spool, 1);
+	open_store(_i);
+	ck_assert_int_eq(store_spool_create(store, &body), 0);
+	body_fini(&body);
+	close_store();
+	setenv("TMPDIR", "/dev/null/neither", 1);
+	ck_assert_ptr_null(store_open(base, &conf, error));
+	ck_assert_ptr_nonnull(strstr(error, "/dev/null/spool"));
+}
+END_TEST
+
+/* What is queued is done; nobody is called back; nothing leaks. */
+START_TEST(close_with_a_full_queue)
+{
+	enum { N = 1500 };
+	struct store_op *op = calloc(N, sizeof(*op)), loads[10], file[3], gone;
+	int before = count_fds();
+	int64_t row, big;
+	int i;
+
+	open_store(_i);
+	row = insert(TASK_QUEUED);
+	file[0] = op_insert(TASK_QUEUED, message_file());
+	ck_assert_int_eq(go(&file[0]), STORE_OK);
+	big = file[0].row;
+	answered = 0;
+	for (i = 0; i < N; i++) {
+		op[i] = op_insert(TASK_QUEUED, message_text("head", "body"));
+		submit(&op[i]);
+	}
+	for (i = 0; i < 10; i++) {
+		loads[i] = op_on(STORE_LOAD_REQUEST, i % 2 ? row : big);
+		submit(&loads[i]);
+	}
+	for (i = 0; i < 3; i++) {
+		file[i] = op_insert(TASK_QUEUED, message_file());
+		submit(&file[i]);
+	}
+	gone = op_on(STORE_REMOVE, big);
+	submit(&gone);
+	store_close(store);
+	ck_assert_int_eq(answered, 0);
+	for (i = 0; i < N; i++) {
+		ck_assert_int_eq(op[i].verdict, STORE_OK);
+		ck_assert_ptr_null(op[i].message.head);
+	}
+	for (i = 0; i < 10; i++)
+		ck_assert_ptr_null(loads[i].message.head);
+	for (i = 0; i < 3; i++)
+		ck_assert_int_eq(file[i].message.body.fd, -1);
+	ck_assert_int_eq(gone.verdict, STORE_OK);
+	free(op);
+	ck_assert_int_eq(count_fds(), before);
+}
+END_TEST
+
+/* -- many ----------------------------------------------------------------- */
+
+/* A hundred thousand lives, a thousand at a time: the books are balanced. */
+START_TEST(many_lives)
+{
+	enum { N = 100000, AT_ONCE = 1000 };
+	struct store_op *op = calloc(AT_ONCE, sizeof(*op));
+	int i, n;
+
+	open_store(_i);
+	for (n = 0; n < N; n += AT_ONCE) {
+		for (i = 0; i < AT_ONCE; i++) {
+			op[i] = op_insert(TASK_RUNNING,
+			    message_text("head", "body"));
+			submit_to(&op[i], done_next_step);
+		}
+		settle();
+	}
+	ck_assert_int_eq(answered, 4 * N);
+	free(op);
+	close_store();
+}
+END_TEST
+
+/* -- bodies --------------------------------------------------------------- */
+
+START_TEST(bodies_are_shared_and_moved)
+{
+	struct body a = BODY_EMPTY, b = BODY_EMPTY;
+	struct blob *none = NULL;
+
+	a.bytes = blob_new(NULL, 3);
+	a.size = 3;
+	ck_assert_mem_eq(a.bytes->data, "\0\0\0", 3);
+	ck_assert_int_eq(body_share(&b, &a), 0);
+	ck_assert_ptr_eq(a.bytes, b.bytes);
+	ck_assert_uint_eq(a.bytes->refs, 2);
+	body_fini(&a);
+	ck_assert_ptr_null(a.bytes);
+	ck_assert_int_eq(a.fd, -1);
+	ck_assert_uint_eq(a.size, 0);
+	body_take(&a, &b);
+	ck_assert_ptr_null(b.bytes);
+	ck_assert_uint_eq(b.size, 0);
+	ck_assert_uint_eq(a.size, 3);
+	body_fini(&a);
+	ck_assert_ptr_null(blob_ref(NULL));
+	blob_unref(&none);
+	ck_assert_ptr_null(blob_new(NULL, SIZE_MAX));
+}
+END_TEST
+
+static void
+add_for_each(TCase *tc)
+{
+	tcase_add_loop_test(tc, a_request_comes_back, 0, NBACKENDS);
+	tcase_add_loop_test(tc, a_response_comes_back, 0, NBACKENDS);
+	tcase_add_loop_test(tc, no_response_no_words, 0, NBACKENDS);
+	tcase_add_loop_test(tc, each_move_in_each_state, 0, NBACKENDS);
+	tcase_add_loop_test(tc, attempts_count, 0, NBACKENDS);
+	tcase_add_loop_test(tc, a_start_leaves_the_message_alone, 0,
+	    NBACKENDS);
+	tcase_add_loop_test(tc, what_is_gone_is_lost, 0, NBACKENDS);
+	tcase_add_loop_test(tc, changes_are_answered_in_order, 0, NBACKENDS);
+	tcase_add_loop_test(tc, loads_are_answered_in_order, 0, NBACKENDS);
+	tcase_add_loop_test(tc, done_may_submit, 0, NBACKENDS);
+	tcase_add_loop_test(tc, a_chain_does_not_starve_the_loop, 0,
+	    NBACKENDS);
+	tcase_add_loop_test(tc, max_tasks_is_exact, 0, NBACKENDS);
+	tcase_add_loop_test(tc, max_store_is_exact, 0, NBACKENDS);
+	tcase_add_loop_test(tc, an_insert_counts_its_head, 0, NBACKENDS);
+	tcase_add_loop_test(tc, a_response_may_go_above, 0, NBACKENDS);
+	tcase_add_loop_test(tc, a_file_outlives_its_task, 0, NBACKENDS);
+	tcase_add_loop_test(tc, a_response_in_a_file, 0, NBACKENDS);
+	tcase_add_loop_test(tc, a_file_that_came_late, 0, NBACKENDS);
+	tcase_add_loop_test(tc, no_descriptor_left, 0, NBACKENDS);
+	tcase_add_loop_test(tc, open_makes_the_spool, 0, NBACKENDS);
+	tcase_add_loop_test(tc, close_with_a_full_queue, 0, NBACKENDS);
+	tcase_add_loop_test(tc, many_lives, 0, NBACKENDS);
+}
+
+static void
+add_for_one(TCase *tc)
+{
+	tcase_add_loop_test(tc, a_file_without_a_name, 0, 1);
+	tcase_add_loop_test(tc, open_without_a_spool, 0, 1);
+	tcase_add_test(tc, open_by_name);
+	tcase_add_test(tc, open_what_is_not_there);
+	tcase_add_test(tc, a_sync_that_fails);
+	tcase_add_test(tc, a_commit_that_fails);
+	tcase_add_test(tc, bodies_are_shared_and_moved);
+}
+
+int
+main(void)
+{
+	Suite *s = suite_create("store");
+	TCase *each = tcase_create("each back-end");
+	TCase *one = tcase_create("one back-end");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_checked_fixture(each, setup, teardown);
+	tcase_add_checked_fixture(one, setup, teardown);
+	tcase_set_timeout(each, 120);
+	add_for_each(each);
+	add_for_one(one);
+	suite_add_tcase(s, each);
+	suite_add_tcase(s, one);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? 1 : 0;
+}
