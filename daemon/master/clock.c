@@ -1,6 +1,8 @@
 /*
  * clock - what time it is, in milliseconds.
  */
+#include "config.h"
+
 #include <time.h>
 
 #include "daemon/master/clock.h"

@@ -7,6 +7,8 @@
  * through /proc, read-only and at offset 0, which works for files without a
  * name too.  Only where there is no /proc a dup must do.
  */
+#include "config.h"
+
 #include <assert.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -14,6 +14,8 @@
  * Spool files have no name from the start: nothing is left after a crash,
  * and there is no number that store.c could ask to delete.
  */
+#include "config.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>

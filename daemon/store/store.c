@@ -22,6 +22,8 @@
  *
  * Everything here runs on the loop but for the functions named *_run.
  */
+#include "config.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>

@@ -8,6 +8,8 @@
  *
  * Threads block all signals: those are for the loop.
  */
+#include "config.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
