@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <check.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
@@ -32,6 +33,60 @@ static struct request req;
 static struct store_op op;
 static char block[256];
 static json_t *doc;
+
+/*
+ * Memory that ends: while `left` is not negative, so many allocations go
+ * well and all later ones fail.  These stand before libc's, but not where a
+ * sanitizer or valgrind has put its own.
+ */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define OWN_MALLOC 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define OWN_MALLOC 0
+#endif
+#endif
+#ifndef OWN_MALLOC
+#define OWN_MALLOC 1
+#endif
+
+static int left = -1;
+
+#if OWN_MALLOC
+void	*__libc_malloc(size_t);
+void	*__libc_calloc(size_t, size_t);
+void	*__libc_realloc(void *, size_t);
+
+static bool
+is_out(void)
+{
+	if (left == 0)
+		errno = ENOMEM;
+	if (left > 0) {
+		left--;
+		return false;
+	}
+	return left == 0;
+}
+
+void *
+malloc(size_t n)
+{
+	return is_out() ? NULL : __libc_malloc(n);
+}
+
+void *
+calloc(size_t n, size_t size)
+{
+	return is_out() ? NULL : __libc_calloc(n, size);
+}
+
+void *
+realloc(void *p, size_t n)
+{
+	return is_out() ? NULL : __libc_realloc(p, n);
+}
+#endif
 
 /* A request by `method` through the server that says it is `software`. */
 static void
@@ -848,6 +903,78 @@ START_TEST(answer_can_be_filled_again)
 }
 END_TEST
 
+/* Every answer there is; the test's number says which. */
+static int
+fill(int which)
+{
+	task.state = which < 4 ? TASK_RUNNING : which < 6 ? TASK_SUCCEEDED :
+	    TASK_FAILED;
+	op.outcome.wait_status = 3 << 8;
+	op.outcome.reason = "caf\xe9";
+	op.outcome.log = "text";
+	op.outcome.log_len = 4;
+	switch (which) {
+	case 0:
+		return view_pending(&answer, &req, &task, CHANGED);
+	case 1:
+		return view_problem(&answer, PROBLEM_FULL, NULL, 0);
+	case 2:
+		return view_problem(&answer, PROBLEM_METHOD, "x", ~0u);
+	case 3:
+		return view_no_content(&answer, &task, ~0u);
+	default:
+		return view_finished(&answer, &req, &task, &op, true);
+	}
+}
+
+static const int fill_status[] = { 202, 503, 405, 204, 200, 500, 500 };
+
+/*
+ * Without memory, wherever it ends: -1 and an empty answer, the message
+ * taken all the same; with enough of it, the answer.
+ */
+START_TEST(no_memory_no_answer)
+{
+	int n, failed = -1;
+
+	if (!OWN_MALLOC)
+		return;
+	for (n = 0; failed != 0; n++) {
+		ck_assert_int_lt(n, 1000);
+		if (_i == 4)
+			respond("Status: 200 OK\r\nLocation: /x\r\n\r\n", "b");
+		if (_i == 5)
+			respond("what?", "b");
+		left = n;
+		failed = fill(_i);
+		left = -1;
+		ck_assert_ptr_null(op.message.head);
+		ck_assert_ptr_null(op.message.body.bytes);
+		if (failed == 0)
+			break;
+		ck_assert_int_eq(failed, -1);
+		ck_assert_uint_eq(buf_len(&answer.head), 0);
+		ck_assert_ptr_null(answer.body.bytes);
+		ck_assert_int_eq(answer.status, 0);
+	}
+	is_sound(fill_status[_i]);
+	ck_assert(n > 0 || getenv("LD_PRELOAD") != NULL);
+}
+END_TEST
+
+START_TEST(no_memory_no_link)
+{
+	char *link;
+
+	if (!OWN_MALLOC || getenv("LD_PRELOAD") != NULL)
+		return;
+	left = 0;
+	link = view_link("/jobs", task.id);
+	left = -1;
+	ck_assert_ptr_null(link);
+}
+END_TEST
+
 static void
 add_pending(Suite *s)
 {
@@ -902,6 +1029,18 @@ add_succeeded(Suite *s)
 }
 
 static void
+add_no_memory(Suite *s)
+{
+	TCase *tc = tcase_create("no memory");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_loop_test(tc, no_memory_no_answer, 0,
+	    N(fill_status));
+	tcase_add_test(tc, no_memory_no_link);
+	suite_add_tcase(s, tc);
+}
+
+static void
 add_endings(Suite *s)
 {
 	TCase *tc = tcase_create("failed, timed out, cancelled");
@@ -930,6 +1069,7 @@ main(void)
 	add_own(s);
 	add_succeeded(s);
 	add_endings(s);
+	add_no_memory(s);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);

@@ -446,6 +446,8 @@ answer_succeeded(struct answer *a, const struct request *req,
 	verdict = cgires_parse(&res, head, len, true, &used, &why);
 	if (verdict == CGIRES_DONE && used == len)
 		failed = answer_response(a, req, task, &res, &m->body);
+	else if (verdict == CGIRES_BAD && strcmp(why, "no memory") == 0)
+		failed = end(a, -1);
 	else
 		failed = answer_problem(a, PROBLEM_INTERNAL,
 		    problem_document(PROBLEM_INTERNAL,
