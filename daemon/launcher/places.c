@@ -1,0 +1,129 @@
+/*
+ * places - the sockets and the PID file.
+ */
+#include "daemon/launcher/places.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+#include "ipc/sock.h"
+
+/* /run is empty after each boot: a daemon makes its own directory there. */
+static void
+make_parent(const char *path)
+{
+	char *dir = strdup(path);
+	char *slash = dir ? strrchr(dir, '/') : NULL;
+
+	if (slash && slash != dir) {
+		*slash = '\0';
+		if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+			log_warn("%s: %s", dir, strerror(errno));
+	}
+	free(dir);
+}
+
+static int
+own(struct place *p, const char *path)
+{
+	struct stat st;
+
+	p->path = strdup(path);
+	if (!p->path || lstat(path, &st) < 0) {
+		log_error("%s: %s", path, strerror(errno));
+		return -1;
+	}
+	p->dev = st.st_dev;
+	p->ino = st.st_ino;
+	return 0;
+}
+
+static int
+open_socket(struct place *p, const char *path, mode_t mode, uid_t uid,
+    gid_t gid)
+{
+	make_parent(path);
+	p->fd = sock_listen(path, mode, gid);
+	if (p->fd < 0 && errno == EADDRINUSE) {
+		log_error("another deferd is running on %s", path);
+		return -1;
+	}
+	if (p->fd < 0) {
+		log_error("cannot listen on %s: %s", path, strerror(errno));
+		return -1;
+	}
+	if (own(p, path) < 0)
+		return -1;
+	if (uid != (uid_t)-1 && lchown(path, uid, (gid_t)-1) < 0) {
+		log_error("%s: %s", path, strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+static int
+write_pid(struct place *p, const char *path)
+{
+	int fd;
+
+	make_parent(path);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+	    0644);
+	if (fd < 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0) {
+		log_error("cannot write %s: %s", path, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	close(fd);
+	return own(p, path);
+}
+
+int
+places_open(struct places *s, const struct conf *conf,
+    const struct spawn_user *user, const struct spawn_user *run_as)
+{
+	*s = (struct places){ { .fd = -1 }, { .fd = -1 }, { .fd = -1 } };
+
+	if (open_socket(&s->listen, conf->socket_path, 0660, (uid_t)-1,
+	    run_as ? run_as->gid : (gid_t)-1) < 0)
+		goto out;
+	if (conf->control_path && open_socket(&s->control, conf->control_path,
+	    0600, user ? user->uid : (uid_t)-1, (gid_t)-1) < 0)
+		goto out;
+	if (conf->pid_file && write_pid(&s->pid_file, conf->pid_file) < 0)
+		goto out;
+	return 0;
+out:
+	places_close(s);
+	return -1;
+}
+
+static void
+place_close(struct place *p)
+{
+	struct stat st;
+
+	if (p->path && lstat(p->path, &st) == 0 && st.st_dev == p->dev &&
+	    st.st_ino == p->ino)
+		unlink(p->path);
+	if (p->fd >= 0)
+		close(p->fd);
+	free(p->path);
+	p->path = NULL;
+	p->fd = -1;
+}
+
+void
+places_close(struct places *s)
+{
+	place_close(&s->pid_file);
+	place_close(&s->control);
+	place_close(&s->listen);
+}
