@@ -1,0 +1,73 @@
+/*
+ * keeper - keeps one master and its workers alive.
+ *
+ * The launcher's loop: signals on one side, frames of the master on the
+ * other, and a clock for whoever has to wait.
+ *
+ *	STARTING --READY--> SERVING --SIGTERM--> DRAINING --master gone--> ENDING
+ *	   \______________master died before READY____________________________/
+ *
+ * While SERVING, a dead worker is reported and the master asks for the next
+ * one; when the master itself dies, its workers are killed with all that
+ * they started, and a new one is exec'ed.  Each pool, and the master, is
+ * started again at once the first time and later with a growing delay.
+ */
+#ifndef DAEMON_LAUNCHER_KEEPER_H
+#define DAEMON_LAUNCHER_KEEPER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/launcher/daemonize.h"
+#include "daemon/launcher/link.h"
+#include "daemon/launcher/places.h"
+#include "daemon/launcher/settings.h"
+#include "daemon/launcher/spawn.h"
+
+struct keeper_worker;
+
+enum keeper_state {
+	KEEPER_STARTING,	/* the first master has not said READY */
+	KEEPER_SERVING,
+	KEEPER_DRAINING,	/* DRAIN is sent */
+	KEEPER_ENDING,		/* everybody is killed, not all are reaped */
+	KEEPER_STATE_N
+};
+
+/* When the next one of a kind may be started.  Monotonic milliseconds. */
+struct keeper_backoff {
+	unsigned int	 deaths;	/* counted, since the last calm */
+	int64_t		 start_ms;	/* not before */
+	int64_t		 calm_ms;	/* a death after this is a first one */
+};
+
+struct keeper {
+	/* set by main */
+	const char	*path;		/* the file; NULL: built in */
+	const char	*socket;	/* -s, or NULL */
+	bool		 foreground;
+	bool		 debug;
+	const struct spawn_user *user;	/* of the master; NULL: the launcher's */
+	const struct spawn_user *run_as; /* of the workers; likewise */
+	struct settings	 settings;	/* owned */
+	struct daemonize daemonize;
+	struct places	 places;
+
+	/* the keeper's own */
+	enum keeper_state state;
+	int		 exit_status;
+	int		 signal_fd;
+	int64_t		 deadline_ms;	/* DRAINING: then all are killed */
+	uint32_t	 generation;	/* of the settings, as this master counts */
+	pid_t		 master;	/* 0: none */
+	int64_t		 master_started_ms;
+	struct link	 link;
+	struct keeper_backoff master_backoff;
+	struct keeper_backoff *pools;	/* one for each of conf.pools; owned */
+	struct keeper_worker *workers;	/* held back and living; utlist; owned */
+};
+
+/* Runs until the end; the launcher's exit status. */
+int	keeper_run(struct keeper *);
+
+#endif

@@ -1,0 +1,192 @@
+/*
+ * deferd, the launcher: opens the sockets, goes into the background, starts
+ * master and workers as their users and starts them again.  It reads no
+ * request.
+ *
+ *	main		options, users, the order of things
+ *	settings	deferd.conf, read once and sealed
+ *	daemonize	into the background
+ *	places		sockets and PID file
+ *	spawn		exec of a role; killing what a worker leaves
+ *	link		frames to and from the master
+ *	keeper		the loop
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/launcher/keeper.h"
+#include "daemon/log.h"
+
+struct options {
+	char		*path;		/* -c; absolute */
+	char		*socket;	/* -s; absolute */
+	bool		 foreground, check, debug;
+};
+
+static void __attribute__((noreturn))
+usage(void)
+{
+	fputs("usage: deferd [-dfnV] [-c file] [-s socket]\n", stderr);
+	exit(2);
+}
+
+/* What was given relative to here must be found again from "/". */
+static char *
+absolute(const char *path)
+{
+	char *dir = NULL, *whole = NULL;
+
+	if (*path == '/')
+		whole = strdup(path);
+	else if ((dir = getcwd(NULL, 0)) &&
+	    asprintf(&whole, "%s/%s", dir, path) < 0)
+		whole = NULL;
+	if (!whole)
+		log_fatal("%s: %s", path, strerror(errno));
+	free(dir);
+	return whole;
+}
+
+static void
+read_options(struct options *o, int argc, char **argv)
+{
+	int c;
+
+	*o = (struct options){ 0 };
+	while ((c = getopt(argc, argv, "c:dfns:V")) != -1)
+		switch (c) {
+		case 'c':
+			free(o->path);
+			o->path = absolute(optarg);
+			break;
+		case 'd':
+			o->debug = true;
+			break;
+		case 'f':
+			o->foreground = true;
+			break;
+		case 'n':
+			o->check = true;
+			break;
+		case 's':
+			free(o->socket);
+			o->socket = absolute(optarg);
+			break;
+		case 'V':
+			puts("deferd " PACKAGE_VERSION);
+			exit(0);
+		default:
+			usage();
+		}
+	if (optind < argc)
+		usage();
+	if (!o->path && access(DEFERD_CONF, F_OK) == 0)
+		o->path = absolute(DEFERD_CONF);
+}
+
+/*
+ * 0, 1 and 2 are there, nothing else is: what the one who called left open
+ * is not ours to keep, and all that is opened later is close-on-exec.
+ */
+static void
+clean_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0 || close_range(STDERR_FILENO + 1, ~0U, 0) < 0)
+		log_fatal("descriptors: %s", strerror(errno));
+	umask(022);
+}
+
+static void
+find_user(struct spawn_user *user, const char *setting, const char *name)
+{
+	if (!name)
+		log_fatal("%s: must be set when started as root", setting);
+	if (spawn_find_user(user, name) == 0)
+		return;
+	if (errno == ENOENT)
+		log_fatal("%s: no user \"%s\" here", setting, name);
+	log_fatal("%s: \"%s\": %s", setting, name, strerror(errno));
+}
+
+/* Only root has users to choose from. */
+static void
+find_users(struct spawn_user *user, struct spawn_user *run_as,
+    const struct conf *conf)
+{
+	find_user(user, "user", conf->user);
+	find_user(run_as, "run-as", conf->run_as);
+	if (user->uid == run_as->uid)
+		log_warn("user and run-as are both \"%s\": tasks can read the "
+		    "store and kill the master", user->name);
+	if (run_as->uid == 0)
+		log_warn("run-as is root: so is every task");
+}
+
+static int
+check(const struct conf *conf)
+{
+	conf_print(conf, stdout);
+	settings_warn(conf);
+	return fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int
+serve(struct keeper *k)
+{
+	int status;
+
+	if (!k->foreground)
+		daemonize_start(&k->daemonize);
+	if (places_open(&k->places, k->settings.conf, k->user, k->run_as) < 0)
+		return 1;
+	status = keeper_run(k);
+	daemonize_failed(&k->daemonize);	/* silent, if it had served */
+	places_close(&k->places);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct spawn_user user = { 0 }, run_as = { 0 };
+	char error[CONF_ERROR_MAX];
+	struct keeper k = { 0 };
+	struct options o;
+	int status;
+
+	clean_descriptors();
+	log_init("deferd", false, LOG_L_INFO);
+	read_options(&o, argc, argv);
+	log_init("deferd", false, o.debug ? LOG_L_DEBUG : LOG_L_INFO);
+	if (settings_read(&k.settings, o.path, o.socket, error) < 0)
+		log_fatal("%s", error);
+	k.path = o.path;
+	k.socket = o.socket;
+	k.foreground = o.foreground;
+	k.debug = o.debug;
+	daemonize_init(&k.daemonize);
+	if (!o.check && geteuid() == 0) {
+		find_users(&user, &run_as, k.settings.conf);
+		k.user = &user;
+		k.run_as = &run_as;
+	}
+	status = o.check ? check(k.settings.conf) : serve(&k);
+	settings_fini(&k.settings);
+	free(user.name);
+	free(run_as.name);
+	free(o.path);
+	free(o.socket);
+	return status;
+}
