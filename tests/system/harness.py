@@ -25,6 +25,7 @@ BUILD = os.path.abspath(os.environ.get("DEFERD_BUILD", "."))
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PROGRAMS = ("deferd", "deferd-master", "deferd-worker", "defer.cgi")
 NO_TASK = "0" * 32
+SANITIZED = bool(os.environ.get("DEFERD_SANITIZED"))    # memory and time say nothing then
 
 # /sh runs the request's body as a shell script; /run/NAME a script that a test
 # wrote; /cat gives the body back; /answer is the example of the documents.
@@ -291,6 +292,10 @@ def alive(pid):
             return re.match(r"\d+ \(.*\) (.)", f.read(), re.S).group(1) not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 def field(pid, name):
