@@ -81,9 +81,19 @@ scan_escape(struct scan *s, char quote)
 	return 0;
 }
 
+/* Whether only the name of a setting can stand here. */
+static bool
+at_name(const struct scan *s)
+{
+	return s->last == '\0' || s->last == '}' ||
+	    (s->last == '{' && !s->is_list[s->depth - 1]);
+}
+
 static int
 scan_text(struct scan *s, char quote)
 {
+	if (at_name(s))
+		return bad(s, "expected a name without quotes");
 	for (s->p++; s->p < s->end && *s->p != quote; s->p++) {
 		if (*s->p == '\n')
 			break;
@@ -132,7 +142,7 @@ static int
 scan_sign(struct scan *s)
 {
 	if (*s->p == '=' && (s->last == '"' || s->last == '\''))
-		return bad(s, "expected a name without quotes before \"=\"");
+		return bad(s, "expected a name without quotes");
 	if (*s->p == '{' && scan_open(s) == -1)
 		return -1;
 	if (*s->p == '}' && scan_close(s) == -1)

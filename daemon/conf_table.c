@@ -32,7 +32,6 @@
 #define RANGE(a, b)	.min = INT64_C(a), .max = INT64_C(b)
 
 #define KIB		1024
-#define GIB		1073741824
 #define TIB		1099511627776
 #define YEAR		31536000	/* in seconds */
 
@@ -270,6 +269,10 @@ conf_table_nearest(const char *name, bool in_route)
 
 	if (len >= NEAR_MAX)
 		return NULL;
+	if (!in_route && (n = distance(name, "route")) < least) {
+		least = n;
+		nearest = "route";
+	}
 	for (i = 0; i < conf_table_size; i++) {
 		if ((in_route ? conf_table[i].route : conf_table[i].top) ==
 		    CONF_NOWHERE)
