@@ -1,0 +1,49 @@
+/*
+ * outlet - an answer, from memory or a spool file to a stream.
+ *
+ * The head and a small body leave in one write.  A file is read in chunks:
+ * on the loop when the page cache has it (RWF_NOWAIT), else on a thread.
+ */
+#ifndef DAEMON_MASTER_OUTLET_H
+#define DAEMON_MASTER_OUTLET_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/master/stream.h"
+#include "daemon/master/view.h"
+#include "daemon/store/work.h"
+
+struct outlet {
+	/* settings, from the caller before outlet_start() */
+	struct event_base *base;
+	struct work_pool *io;
+	const struct stream *out;	/* borrowed */
+	struct answer	*answer;	/* borrowed */
+	int64_t		 deadline_s;	/* without any progress */
+	/* false: the other side has gone, was too slow, or the file failed */
+	void		(*done)(struct outlet *, bool sent);
+	void		*arg;
+
+	/* private */
+	unsigned char	*chunk;		/* of a file; NULL until needed */
+	const unsigned char *data;	/* not yet written */
+	size_t		 len;
+	uint64_t	 body_left;	/* bytes of the file not yet in chunk */
+	struct event	*writable;
+	struct work	 step;		/* a thread's turn: read or write */
+	ssize_t		 step_result;
+};
+
+/* All empty, so that outlet_fini() is safe. */
+void	outlet_init(struct outlet *);
+
+/* Begins; done() is called exactly once, perhaps before this returns. */
+void	outlet_start(struct outlet *);
+
+/* Not while a thread works for it. */
+void	outlet_fini(struct outlet *);
+bool	outlet_busy(const struct outlet *);
+
+#endif
