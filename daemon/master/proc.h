@@ -1,0 +1,108 @@
+/*
+ * proc - the worker processes and their slots, as the master sees them.
+ *
+ * Asks the launcher for workers, gives them jobs, and says what became of
+ * each job, exactly once.  Knows nothing of tasks, tables and stores.
+ *
+ * A slot is one thread of one worker: free, reserved, busy, or stuck (its
+ * thread did not come back in time; the worker is retired).
+ */
+#ifndef DAEMON_MASTER_PROC_H
+#define DAEMON_MASTER_PROC_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+
+#include "ipc/frame.h"
+#include "daemon/conf.h"
+#include "daemon/master/job.h"
+
+struct proc;
+
+/* How a job came back. */
+enum proc_end {
+	PROC_DONE,		/* the worker's own word: `frame` */
+	PROC_GUILTY,		/* its module crashed the worker: `signo` */
+	PROC_NEIGHBOUR,		/* another job crashed the worker */
+	PROC_DIED,		/* the worker died, nobody knows of what */
+	PROC_OVERDUE,		/* it did not come back in time */
+	PROC_NO_ROUTE,		/* its route went while it waited for a slot */
+	PROC_DROPPED,		/* cancelled before it left */
+	PROC_END_N
+};
+
+struct proc_result {
+	enum proc_end	 end;
+	const struct frame *frame;	/* DONE only; borrowed */
+	int		 signo;		/* GUILTY only */
+};
+
+struct proc_events {
+	/* Gives the job back to its owner; perhaps before proc_run() returns. */
+	void	(*ended)(struct job *, const struct proc_result *, void *arg);
+	/* A slot may be free. */
+	void	(*room)(void *arg);
+	/* The route as it is configured now, or NULL when it has gone. */
+	const struct conf_route *(*route)(const struct job *, void *arg);
+	/* A spool file for a response: 0, or -1 with errno. */
+	int	(*spool)(struct job *, void *arg);
+	/* The launcher asks to finish, has new settings (owned fd), or has gone. */
+	void	(*drain)(void *arg);
+	void	(*reload)(int conf_fd, unsigned int generation, void *arg);
+	void	(*launcher_gone)(void *arg);
+	void	*arg;
+};
+
+/*
+ * Takes launcher_fd.  Borrows conf until proc_set_conf().  Asks for the
+ * workers at once.  NULL with errno.
+ */
+struct proc *
+	proc_new(struct event_base *, int launcher_fd, const struct conf *,
+	    const struct proc_events *)
+	__attribute__((warn_unused_result));
+void	proc_free(struct proc *);
+
+/* Tells the launcher that the master serves. */
+int	proc_ready(struct proc *)
+	__attribute__((warn_unused_result));
+
+/* New settings: new workers; the old ones finish what they have. */
+void	proc_set_conf(struct proc *, const struct conf *);
+
+/*
+ * A job for this task with a slot of that pool, or NULL when none is free
+ * (or no memory).  The caller owns it until proc_run() or proc_free_job().
+ */
+struct job *
+	proc_reserve(struct proc *, unsigned int pool,
+	    const unsigned char id[TASK_ID_BYTES])
+	__attribute__((warn_unused_result));
+
+/*
+ * Frees a job that proc does not hold, with the slot if it still has one;
+ * nulls the caller's pointer.
+ */
+void	proc_free_job(struct proc *, struct job **);
+
+/*
+ * Sends it (attempt, route and request are set).  proc holds the job
+ * until ended().  If its worker has died meanwhile it waits for the next
+ * free slot.
+ */
+void	proc_run(struct proc *, struct job *);
+
+/*
+ * The task is over (job->over): stop the job.  Its slot is free when the
+ * worker says so.
+ */
+void	proc_cancel(struct proc *, struct job *);
+
+/* The job of this task, or NULL. */
+struct job *
+	proc_find(const struct proc *, const unsigned char id[TASK_ID_BYTES]);
+
+/* Jobs that exist, whoever holds them. */
+size_t	proc_count(const struct proc *);
+
+#endif
