@@ -44,6 +44,7 @@ struct task {
 	uint16_t	 readers;	/* responses under way: it stays */
 	uint8_t		 state;		/* enum task_state */
 	uint8_t		 attempt;	/* started so often */
+	uint8_t		 method;	/* enum conf_method: the rerun rule asks */
 	uint8_t		 listed;	/* sched: prev and next are in use */
 };
 

@@ -1,0 +1,151 @@
+/*
+ * sched - what happens to tasks, and when.
+ *
+ * Owns the table and, of each route, the ready queue, the list of finished
+ * tasks, and the count of its jobs.  Every move of a task goes through the
+ * store first and becomes true here when the store says OK.
+ *
+ * A slot is reserved before the store is asked: a task that finds one free
+ * is stored as running at once, in one write.
+ */
+#ifndef DAEMON_MASTER_SCHED_H
+#define DAEMON_MASTER_SCHED_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+
+#include "daemon/conf.h"
+#include "daemon/master/job.h"
+#include "daemon/master/task.h"
+#include "daemon/store/store.h"
+
+struct sched;
+
+/* What main wants to know; see proc.h for the first three. */
+struct sched_events {
+	void	(*drain)(void *arg);
+	void	(*reload)(int conf_fd, unsigned int generation, void *arg);
+	void	(*launcher_gone)(void *arg);
+	void	(*quiet)(void *arg);	/* draining, and nothing runs any more */
+	void	*arg;
+};
+
+/* NULL with errno.  Takes launcher_fd; borrows store and conf. */
+struct sched *
+	sched_new(struct event_base *, struct store *, const struct conf *,
+	    int launcher_fd, const struct sched_events *)
+	__attribute__((warn_unused_result));
+
+/* After store_close(), so that no operation is under way any more. */
+void	sched_free(struct sched *);
+
+/* Tells the launcher that the master serves. */
+int	sched_ready(struct sched *)
+	__attribute__((warn_unused_result));
+
+/* New settings.  -1 without memory: the old ones stay. */
+int	sched_set_conf(struct sched *, const struct conf *)
+	__attribute__((warn_unused_result));
+
+/*
+ * From now on: with a durable store nothing is started any more and
+ * submissions stay queued; with any other, what is queued is still run but
+ * nothing is accepted, since nobody would run it later.
+ */
+void	sched_drain(struct sched *);
+bool	sched_is_quiet(const struct sched *);
+
+/* --- submitting ---------------------------------------------------------- */
+
+enum sched_verdict {
+	SCHED_ACCEPTED,		/* committed */
+	SCHED_FULL,		/* queue, max-tasks, max-store, max-queued */
+	SCHED_DRAINING,
+	SCHED_NO_ROUTE,		/* it went with a reload meanwhile */
+	SCHED_STORE,		/* the store cannot commit */
+	SCHED_VERDICT_N
+};
+
+/* Embedded in the submitter's object. */
+struct submission {
+	unsigned int	 route;		/* sched_route() */
+	enum conf_method method;
+	const char	*method_name;	/* borrowed until done() */
+	const char	*path;		/* likewise */
+	struct message	 request;	/* taken if accepted, and with it ... */
+	/* ... the reservation for its body (store_reserve) */
+	void		(*done)(struct submission *, enum sched_verdict,
+			    const struct task *); /* task: NULL unless accepted */
+
+	struct sched	*sched;		/* private from here */
+	struct store_op	 op;
+	struct job	*job;
+	struct task	*task;
+};
+
+/* The number under which sched knows a route of the current settings. */
+unsigned int
+	sched_route(const struct sched *, const struct conf_route *);
+
+/* Its settings now, or NULL when it has gone. */
+const struct conf_route *
+	sched_route_conf(const struct sched *, unsigned int route);
+
+/* Whether a submission has a chance: asked before its body is read. */
+enum sched_verdict
+	sched_check(const struct sched *, unsigned int route);
+
+/* done() is called exactly once, perhaps before this returns. */
+void	sched_submit(struct sched *, struct submission *);
+
+/* --- the link -------------------------------------------------------------- */
+
+/* NULL: unknown or expired.  Borrowed for this turn. */
+const struct task *
+	sched_find(const struct sched *, const unsigned char id[TASK_ID_BYTES]);
+
+/* Its attempt under way, for progress; or NULL. */
+const struct job *
+	sched_job(const struct sched *, const struct task *);
+
+/* Embedded in the reader's object. */
+struct reading {
+	unsigned char	 id[TASK_ID_BYTES];
+	/* task: NULL if it has gone meanwhile; op has verdict and response */
+	void		(*done)(struct reading *, const struct task *);
+	struct sched	*sched;		/* private from here */
+	struct store_op	 op;		/* but the receiver takes from it */
+};
+
+/*
+ * Loads the response of a finished task.  Until sched_read_end() the task
+ * does not expire; after done() with a task, the reader owes that call.
+ */
+void	sched_read(struct sched *, const struct task *, struct reading *);
+void	sched_read_end(struct sched *, const unsigned char id[TASK_ID_BYTES]);
+
+enum removal_verdict {
+	REMOVAL_DONE,		/* cancelled, or removed */
+	REMOVAL_UNKNOWN,	/* no such task */
+	REMOVAL_STORE,		/* the store cannot commit */
+	REMOVAL_VERDICT_N
+};
+
+/* Embedded in the object of whoever wants it. */
+struct removal {
+	unsigned char	 id[TASK_ID_BYTES];
+	/* task: as it is now, cancelled; NULL if removed or unknown */
+	void		(*done)(struct removal *, enum removal_verdict,
+			    const struct task *);
+	struct sched	*sched;		/* private from here */
+	struct store_op	 op;
+};
+
+/*
+ * DELETE (contract.md 3): a queued or running task is cancelled, a finished
+ * one removed, a cancelled one stays so.  done() is called exactly once,
+ * perhaps before this returns.
+ */
+void	sched_remove(struct sched *, struct removal *);
+
+#endif
