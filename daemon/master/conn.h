@@ -1,0 +1,52 @@
+/*
+ * conn - one request, from its first byte to the last of its answer.
+ *
+ * Two ways in, one code path: with a door, two descriptors came with the
+ * head, and body and answer go over them; without, they go over the
+ * connection itself (plain SCGI).
+ *
+ * HEAD -> BODY -> STORE -> ANSWER -> closed.  What is refused goes from
+ * wherever it is to ANSWER, over DRAIN when the server at the other end
+ * wants to be rid of the body first.  A conn dies by close_conn(); its
+ * memory goes at the end of the loop's turn.
+ */
+#ifndef DAEMON_MASTER_CONN_H
+#define DAEMON_MASTER_CONN_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+
+#include "daemon/conf.h"
+#include "daemon/master/sched.h"
+#include "daemon/store/store.h"
+#include "daemon/store/work.h"
+
+struct conn;
+
+/* What all connections share; borrowed.  conf is the current one. */
+struct conn_env {
+	struct event_base *base;
+	const struct conf *conf;
+	struct sched	*sched;
+	struct store	*store;
+	struct work_pool *io;
+	bool		 debug;		/* failures show their detail */
+	/* Is dead: conn_free() it when this turn of the loop has ended. */
+	void		(*closed)(void *owner);
+};
+
+/*
+ * Takes fd, a stream socket; `owner` is what closed() is called with.
+ * NULL without memory; fd is still the caller's then.
+ */
+struct conn *
+	conn_new(const struct conn_env *, int fd, void *owner)
+	__attribute__((warn_unused_result));
+
+/* Begins to read; closed() may be called before this returns. */
+void	conn_start(struct conn *);
+
+/* Frees it, whatever its state; no thread may be working for it. */
+void	conn_free(struct conn *);
+
+#endif

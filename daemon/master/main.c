@@ -1,0 +1,290 @@
+/*
+ * deferd-master - accepts requests, keeps the table and the store, schedules,
+ * answers.  One loop thread owns all of that; the store has its own.
+ *
+ * Started by the launcher only; what it is handed stands in daemon/role.h.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/conf.h"
+#include "daemon/log.h"
+#include "daemon/role.h"
+#include "daemon/master/conn.h"
+#include "daemon/master/sched.h"
+#include "daemon/master/server.h"
+#include "daemon/store/store.h"
+#include "daemon/store/work.h"
+
+#define IO_THREADS	2
+#define FINISH_MS	50	/* between looks whether the last answers are out */
+#define FINISH_LOOKS	100
+
+struct master {
+	struct event_base *base;
+	struct conf	*conf;
+	struct store	*store;
+	struct work_pool *io;
+	struct sched	*sched;
+	struct server	*server;
+	struct conn_env	 env;
+	struct event	*drained;	/* drain seconds are over */
+	struct event	*finish;	/* looks whether the last answers are out */
+	int		 looks;
+	int		 status;	/* to exit with */
+	bool		 foreground, debug;
+};
+
+/* --- settings ---------------------------------------------------------------- */
+
+/* Takes fd.  NULL with a message. */
+static struct conf *
+read_conf(int fd, unsigned int generation, char error[CONF_ERROR_MAX])
+{
+	FILE *file = fdopen(fd, "r");
+	struct conf *conf;
+
+	if (file == NULL) {
+		(void)snprintf(error, CONF_ERROR_MAX, "settings: %s",
+		    strerror(errno));
+		close(fd);
+		return NULL;
+	}
+	rewind(file);
+	conf = conf_read(file, "deferd.conf", error);
+	(void)fclose(file);
+	if (conf != NULL)
+		conf->generation = generation;
+	return conf;
+}
+
+static void
+on_reload(int fd, unsigned int generation, void *arg)
+{
+	struct master *m = arg;
+	char error[CONF_ERROR_MAX];
+	struct conf *conf = read_conf(fd, generation, error);
+
+	if (conf == NULL || sched_set_conf(m->sched, conf) == -1) {
+		log_error("reload-failed error=\"%s\"",
+		    conf == NULL ? error : "no memory");
+		conf_free(conf);
+		return;
+	}
+	m->env.conf = conf;
+	server_set_conf(m->server);
+	conf_free(m->conf);
+	m->conf = conf;
+	log_info("reloaded generation=%u routes=%zu", generation,
+	    conf->nroutes);
+}
+
+/* --- the end ----------------------------------------------------------------- */
+
+/* Nothing runs any more; answers that are on their way may still leave. */
+static void
+on_finish(evutil_socket_t fd, short what, void *arg)
+{
+	struct master *m = arg;
+	struct timeval tv = { .tv_usec = FINISH_MS * 1000 };
+
+	(void)fd, (void)what;
+	if (server_count(m->server) > 0 && m->looks++ < FINISH_LOOKS)
+		(void)evtimer_add(m->finish, &tv);
+	else
+		event_base_loopbreak(m->base);
+}
+
+static void
+finish_soon(struct master *m)
+{
+	struct timeval now = { 0 };
+
+	if (!evtimer_pending(m->finish, NULL))
+		(void)evtimer_add(m->finish, &now);
+}
+
+static void
+on_quiet(void *arg)
+{
+	finish_soon(arg);
+}
+
+static void
+on_drained(evutil_socket_t fd, short what, void *arg)
+{
+	struct master *m = arg;
+
+	(void)fd, (void)what;
+	if (!sched_is_quiet(m->sched))
+		log_warn("drain-over seconds=%lld",
+		    (long long)m->conf->drain_s);
+	finish_soon(m);
+}
+
+static void
+on_drain(void *arg)
+{
+	struct master *m = arg;
+	struct timeval tv = { .tv_sec = (time_t)m->conf->drain_s };
+
+	log_info("draining seconds=%lld", (long long)m->conf->drain_s);
+	(void)evtimer_add(m->drained, &tv);
+	sched_drain(m->sched);
+}
+
+/* Without a launcher nobody would restart a worker or reap its scripts. */
+static void
+on_launcher_gone(void *arg)
+{
+	struct master *m = arg;
+
+	log_error("launcher-gone");
+	m->status = EXIT_FAILURE;
+	event_base_loopbreak(m->base);
+}
+
+/* --- the start --------------------------------------------------------------- */
+
+static void
+raise_descriptor_limit(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
+		return;
+	rl.rlim_cur = rl.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &rl) == -1)
+		log_warn("nofile error=\"%s\"", strerror(errno));
+}
+
+/* What a terminal or an operator sends is the launcher's to handle. */
+static void
+ignore_signals(void)
+{
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+	(void)signal(SIGTERM, SIG_IGN);
+}
+
+static void
+read_options(struct master *m, int argc, char **argv)
+{
+	int c;
+
+	while ((c = getopt(argc, argv, "fd")) != -1)
+		switch (c) {
+		case 'f':
+			m->foreground = true;
+			break;
+		case 'd':
+			m->debug = true;
+			break;
+		default:
+			exit(2);
+		}
+}
+
+static int
+control_fd(const struct master *m)
+{
+	if (m->conf->control_path == NULL ||
+	    fcntl(MASTER_FD_CONTROL, F_GETFD) == -1)
+		return -1;
+	return MASTER_FD_CONTROL;
+}
+
+static void
+start(struct master *m)
+{
+	char error[CONF_ERROR_MAX];
+	struct sched_events events = {
+		.drain = on_drain, .reload = on_reload,
+		.launcher_gone = on_launcher_gone, .quiet = on_quiet, .arg = m,
+	};
+
+	m->conf = read_conf(ROLE_FD_CONF, 0, error);
+	if (m->conf == NULL)
+		log_fatal("%s", error);
+	m->base = event_base_new();
+	m->drained = m->base ? evtimer_new(m->base, on_drained, m) : NULL;
+	m->finish = m->base ? evtimer_new(m->base, on_finish, m) : NULL;
+	m->io = m->base ? work_pool_new(m->base, "deferd-io", IO_THREADS) : NULL;
+	if (m->drained == NULL || m->finish == NULL || m->io == NULL)
+		log_fatal("cannot start: %s", strerror(errno));
+	m->store = store_open(m->base, m->conf, error);
+	if (m->store == NULL)
+		log_fatal("%s", error);
+	m->sched = sched_new(m->base, m->store, m->conf, ROLE_FD_PEER,
+	    &events);
+	if (m->sched == NULL)
+		log_fatal("cannot start: %s", strerror(errno));
+	m->env = (struct conn_env){
+		.base = m->base, .conf = m->conf, .sched = m->sched,
+		.store = m->store, .io = m->io, .debug = m->debug,
+	};
+	m->server = server_new(&m->env, MASTER_FD_LISTEN, control_fd(m));
+	if (m->server == NULL || sched_ready(m->sched) == -1)
+		log_fatal("cannot serve: %s", strerror(errno));
+}
+
+/* From here on nobody reads our stderr, but for who asked to see it. */
+static void
+leave_terminal(const struct master *m)
+{
+	int fd;
+
+	if (m->foreground)
+		return;
+	log_init(ROLE_MASTER_PROGRAM, true,
+	    m->debug ? LOG_L_DEBUG : LOG_L_INFO);
+	fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (fd == -1)
+		return;
+	(void)dup2(fd, STDOUT_FILENO);
+	(void)dup2(fd, STDERR_FILENO);
+	close(fd);
+}
+
+/* What is queued for the store is committed; then everything is given back. */
+static void
+stop(struct master *m)
+{
+	store_close(m->store);
+	work_pool_free(m->io);
+	server_free(m->server);
+	sched_free(m->sched);
+	event_free(m->drained);
+	event_free(m->finish);
+	event_base_free(m->base);
+	conf_free(m->conf);
+	libevent_global_shutdown();
+}
+
+int
+main(int argc, char **argv)
+{
+	struct master m = { .status = EXIT_SUCCESS };
+
+	log_init(ROLE_MASTER_PROGRAM, false, LOG_L_INFO);
+	read_options(&m, argc, argv);
+	ignore_signals();
+	raise_descriptor_limit();
+	start(&m);
+	leave_terminal(&m);
+	if (event_base_dispatch(m.base) == -1)
+		m.status = EXIT_FAILURE;
+	log_info("exit status=%d", m.status);
+	stop(&m);
+	return m.status;
+}

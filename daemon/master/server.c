@@ -1,0 +1,313 @@
+#include "config.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "ipc/sock.h"
+#include "daemon/log.h"
+#include "daemon/master/server.h"
+
+#define ACCEPTS_PER_TURN	64
+#define PAUSE_MS		100	/* after a failure of accept() itself */
+#define PEERS_MAX		32
+#define RESERVE_FDS		128	/* store, workers, jobs, the loop */
+#define FDS_PER_CONN		4	/* the socket or a door's two, two files */
+
+struct listener {
+	struct server	*server;
+	int		 fd;		/* owned, or -1 */
+	bool		 is_control;
+	struct event	*event;
+};
+
+/* A connection and its place in a list. */
+struct guest {
+	struct guest	*prev, *next;
+	struct server	*server;
+	struct conn	*conn;
+};
+
+struct server {
+	struct conn_env	*env;
+	struct listener	 data, control;
+	struct guest	*open;		/* utlist */
+	struct guest	*dead;		/* utlist: parked until the turn ends */
+	struct event	*bury;
+	struct event	*resume;	/* the pause after a failed accept() */
+	size_t		 count;		/* both lists */
+	size_t		 limit;
+	uid_t		 peers[PEERS_MAX];
+	size_t		 npeers;
+};
+
+/* --- budget -------------------------------------------------------------- */
+
+static void
+rest(struct listener *l)
+{
+	if (l->event != NULL)
+		event_del(l->event);
+}
+
+static void
+listen_again(struct listener *l)
+{
+	if (l->event != NULL && event_add(l->event, NULL) == -1)
+		log_error("listen-failed error=\"no memory\"");
+}
+
+/* The operator must get in when nobody else can. */
+static bool
+over_budget(const struct listener *l)
+{
+	return !l->is_control && l->server->count >= l->server->limit;
+}
+
+static size_t
+descriptor_budget(const struct conf *conf)
+{
+	struct rlimit rl;
+	rlim_t most = (rlim_t)conf->max_connections;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
+		return 1;
+	if (rl.rlim_cur != RLIM_INFINITY) {
+		rlim_t jobs = 4 * (rlim_t)(conf->workers * conf->threads) *
+		    (conf->npools + 1);
+		rlim_t taken = RESERVE_FDS + jobs;
+		rlim_t left = rl.rlim_cur > 2 * taken ?
+		    rl.rlim_cur - taken : rl.rlim_cur / 2;
+
+		if (left / FDS_PER_CONN < most)
+			most = left / FDS_PER_CONN;
+	}
+	return most > 0 ? (size_t)most : 1;
+}
+
+/* --- connections --------------------------------------------------------- */
+
+static void
+on_bury(evutil_socket_t fd, short what, void *arg)
+{
+	struct server *s = arg;
+	struct guest *g, *tmp;
+
+	(void)fd, (void)what;
+	DL_FOREACH_SAFE(s->dead, g, tmp) {
+		DL_DELETE(s->dead, g);
+		conn_free(g->conn);
+		free(g);
+		s->count--;
+	}
+	if (s->count < s->limit)
+		listen_again(&s->data);
+}
+
+static void
+on_closed(void *owner)
+{
+	struct guest *g = owner;
+	struct server *s = g->server;
+
+	DL_DELETE(s->open, g);
+	DL_APPEND(s->dead, g);
+	event_active(s->bury, EV_TIMEOUT, 0);
+}
+
+static bool
+may_connect(const struct listener *l, uid_t uid)
+{
+	if (uid == geteuid() || (l->is_control && uid == 0))
+		return true;
+	for (size_t i = 0; !l->is_control && i < l->server->npeers; i++)
+		if (l->server->peers[i] == uid)
+			return true;
+	return false;
+}
+
+static bool
+is_welcome(const struct listener *l, int fd)
+{
+	uid_t uid;
+	gid_t gid;
+	pid_t pid;
+
+	if (sock_peer(fd, &uid, &gid, &pid) == -1)
+		return false;
+	if (may_connect(l, uid))
+		return true;
+	log_warn("peer-refused uid=%ld pid=%ld socket=%s", (long)uid,
+	    (long)pid, l->is_control ? "control" : "data");
+	return false;
+}
+
+/* Takes fd. */
+static void
+welcome(struct server *s, int fd)
+{
+	struct guest *g = calloc(1, sizeof(*g));
+
+	if (g != NULL)
+		g->conn = conn_new(s->env, fd, g);
+	if (g == NULL || g->conn == NULL) {
+		log_error("accept-failed error=\"no memory\"");
+		free(g);
+		close(fd);
+		return;
+	}
+	g->server = s;
+	DL_APPEND(s->open, g);
+	s->count++;
+	conn_start(g->conn);
+}
+
+static void
+pause_listening(struct server *s)
+{
+	struct timeval tv = { .tv_usec = PAUSE_MS * 1000 };
+
+	rest(&s->data);
+	rest(&s->control);
+	(void)evtimer_add(s->resume, &tv);
+}
+
+static void
+on_resume(evutil_socket_t fd, short what, void *arg)
+{
+	struct server *s = arg;
+
+	(void)fd, (void)what;
+	listen_again(&s->data);
+	listen_again(&s->control);
+}
+
+static bool
+is_passing(int error)
+{
+	return error == EAGAIN || error == EINTR || error == ECONNABORTED;
+}
+
+static void
+on_connection(evutil_socket_t listen_fd, short what, void *arg)
+{
+	struct listener *l = arg;
+
+	(void)what;
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		int fd;
+
+		if (over_budget(l)) {
+			rest(l);
+			return;
+		}
+		fd = accept4(listen_fd, NULL, NULL,
+		    SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd == -1) {
+			if (is_passing(errno))
+				return;
+			log_error("accept-failed error=\"%s\"",
+			    strerror(errno));
+			pause_listening(l->server);
+			return;
+		}
+		if (is_welcome(l, fd))
+			welcome(l->server, fd);
+		else
+			close(fd);
+	}
+}
+
+/* --- the whole ------------------------------------------------------------- */
+
+void
+server_set_conf(struct server *s)
+{
+	const struct conf *conf = s->env->conf;
+
+	s->limit = descriptor_budget(conf);
+	s->npeers = 0;
+	for (char **name = conf->peers; name != NULL && *name != NULL; name++) {
+		struct passwd *pw = getpwnam(*name);
+
+		if (pw == NULL)
+			log_warn("peer-unknown user=\"%s\"", *name);
+		else if (s->npeers < PEERS_MAX)
+			s->peers[s->npeers++] = pw->pw_uid;
+	}
+	endpwent();
+}
+
+static int
+open_listener(struct server *s, struct listener *l, int fd, bool is_control)
+{
+	l->server = s;
+	l->fd = fd;
+	l->is_control = is_control;
+	if (fd == -1)
+		return 0;
+	l->event = event_new(s->env->base, fd, EV_READ | EV_PERSIST,
+	    on_connection, l);
+	return l->event != NULL && event_add(l->event, NULL) == 0 ? 0 : -1;
+}
+
+static void
+close_listener(struct listener *l)
+{
+	if (l->event != NULL)
+		event_free(l->event);
+	if (l->fd != -1)
+		close(l->fd);
+}
+
+struct server *
+server_new(struct conn_env *env, int listen_fd, int control_fd)
+{
+	struct server *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->env = env;
+	env->closed = on_closed;
+	s->data.fd = s->control.fd = -1;
+	s->bury = event_new(env->base, -1, 0, on_bury, s);
+	s->resume = evtimer_new(env->base, on_resume, s);
+	server_set_conf(s);
+	if (s->bury == NULL || s->resume == NULL ||
+	    open_listener(s, &s->data, listen_fd, false) == -1 ||
+	    open_listener(s, &s->control, control_fd, true) == -1) {
+		server_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void
+server_free(struct server *s)
+{
+	struct guest *g, *tmp;
+
+	close_listener(&s->data);
+	close_listener(&s->control);
+	DL_CONCAT(s->dead, s->open);
+	DL_FOREACH_SAFE(s->dead, g, tmp) {
+		conn_free(g->conn);
+		free(g);
+	}
+	if (s->bury != NULL)
+		event_free(s->bury);
+	if (s->resume != NULL)
+		event_free(s->resume);
+	free(s);
+}
+
+size_t
+server_count(const struct server *s)
+{
+	return s->count;
+}

@@ -1,0 +1,37 @@
+/*
+ * server - listening sockets: who may come in, and how many at once.
+ *
+ * Refuses by budget, never by accident: a connection is accepted only while
+ * there are descriptors for all that it can come to need.  Those above the
+ * budget wait in the backlog, where the door's own deadline looks after them.
+ */
+#ifndef DAEMON_MASTER_SERVER_H
+#define DAEMON_MASTER_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "daemon/master/conn.h"
+
+struct server;
+
+/*
+ * Serves both listeners (control_fd may be -1); takes them.  Borrows env,
+ * whose `closed` and `arg` it sets.  Who may connect: on the data socket
+ * conf->peers and the daemon's own user, on the control socket the daemon's
+ * own user and root.  NULL with errno.
+ */
+struct server *
+	server_new(struct conn_env *, int listen_fd, int control_fd)
+	__attribute__((warn_unused_result));
+
+/* Closes listeners and connections.  No thread may be working for them. */
+void	server_free(struct server *);
+
+/* The peers of env->conf, anew. */
+void	server_set_conf(struct server *);
+
+/* Connections that are open. */
+size_t	server_count(const struct server *);
+
+#endif
