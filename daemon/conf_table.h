@@ -84,6 +84,19 @@ char	*conf_kind_expected(const struct conf_setting *, char *out, size_t size);
 int	conf_kind_default(const struct conf_setting *, void *field)
 	__attribute__((warn_unused_result));
 
+/* All settings at their default, no route; or NULL.  conf_free() ends it. */
+struct conf *
+	conf_new(void)
+	__attribute__((warn_unused_result));
+
+/*
+ * After the last setting: what routes inherit, peers, pools.  `seen` has a
+ * mask for each route: bits of the settings (indexes in conf_table) that it
+ * has of its own.  0, or -1 without memory.
+ */
+int	conf_complete(struct conf *, const uint64_t *seen)
+	__attribute__((warn_unused_result));
+
 /* Whether a text is what the setting wants (conf_check.c). */
 bool	conf_check_path(const char *);
 bool	conf_check_path_or_none(const char *);
