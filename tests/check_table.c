@@ -14,9 +14,9 @@
 #define MANY	20000
 
 /*
- * Memory that ends: while `left` is not negative, so many allocations go
- * well and all later ones fail.  These stand before libc's, but not where a
- * sanitizer or valgrind has put its own.
+ * Memory that ends for a moment: `left` allocations go well, the next one
+ * fails, all later ones go well (-1).  These stand before libc's, but not
+ * where a sanitizer or valgrind has put its own.
  */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define OWN_MALLOC 0
@@ -39,13 +39,10 @@ void	*__libc_realloc(void *, size_t);
 static bool
 is_out(void)
 {
-	if (left == 0)
-		errno = ENOMEM;
-	if (left > 0) {
-		left--;
+	if (left < 0 || left-- > 0)
 		return false;
-	}
-	return left == 0;
+	errno = ENOMEM;
+	return true;
 }
 
 void *
