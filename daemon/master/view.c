@@ -17,9 +17,16 @@
  * mod_cgid, mod_proxy_scgi: the body is replaced), and a 302 when it is a
  * URL (mod_cgi, mod_cgid).  A task may well answer so: 200, a document, and
  * where it is kept.  Therefore, when SERVER_SOFTWARE says Apache, Location
- * of a 200 is sent as `Deferd-Location`, and the Apache snippet in examples/
- * gives it its name back with mod_headers, behind the place where Apache
- * looks.  Other statuses (202, 201, 302 ...) keep their Location anywhere.
+ * of a 200 is sent as `Deferd-Location`, and the configuration of Apache
+ * gives it its name back, behind the place where Apache looks (mod_headers;
+ * tried with mod_cgid and mod_proxy_scgi, which keep a script's headers in
+ * the table that `always` means):
+ *
+ *	Header always set Location "expr=%{resp:Deferd-Location}" \
+ *	    "expr=-n %{resp:Deferd-Location}"
+ *	Header always unset Deferd-Location
+ *
+ * Other statuses (202, 201, 302 ...) keep their Location anywhere.
  */
 #include "config.h"
 
