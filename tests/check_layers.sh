@@ -42,7 +42,7 @@ body work task wire stream clock
 # library header	who may include it
 LIBRARIES='
 check.h			tests
-confuse.h		daemon/conf.c
+confuse.h		daemon/conf_read.c
 event2/			daemon/master daemon/store tests
 jansson.h		daemon/master tests
 sqlite3.h		daemon/store/sqlite.c
