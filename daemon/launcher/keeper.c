@@ -18,13 +18,11 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "daemon/launcher/trim.h"
 #include "daemon/log.h"
 #include "daemon/role.h"
 #include "ipc/sock.h"
 
-#define DELAY_FIRST_MS	100
-#define DELAY_MAX_MS	10000
-#define CALM_MS		10000	/* who lives so long does not crash-loop */
 #define DRAIN_MARGIN_MS	10000	/* for the master, above the drain setting */
 
 struct keeper_worker {
@@ -34,6 +32,7 @@ struct keeper_worker {
 	uint32_t	 generation;	/* of the settings it was asked under */
 	pid_t		 pid;		/* 0: held back */
 	int64_t		 started_ms;
+	bool		 asked_to_die;	/* then its death is no crash */
 	struct slate	 slate;		/* mapped while it lives */
 };
 
@@ -46,29 +45,6 @@ now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/*
- * One of this kind died.  Those who were started before the last death that
- * was counted died of the same cause, and count once.
- */
-static void
-backoff_died(struct keeper_backoff *b, int64_t started_ms)
-{
-	int64_t now = now_ms(), delay = 0;
-	unsigned int i;
-
-	if (started_ms < b->start_ms)
-		return;
-	if (now >= b->calm_ms)
-		b->deaths = 0;
-	for (i = 0; i < b->deaths && delay < DELAY_MAX_MS; i++)
-		delay = delay ? 2 * delay : DELAY_FIRST_MS;
-	if (delay > DELAY_MAX_MS)
-		delay = DELAY_MAX_MS;
-	b->deaths++;
-	b->start_ms = now + delay;
-	b->calm_ms = b->start_ms + CALM_MS;
-}
-
 /* -- frames to the master ---------------------------------------------------- */
 
 /* A master that missed a frame knows too little to go on. */
@@ -78,7 +54,8 @@ tell(struct keeper *k, const struct frame *f, const int *fds, int nfds)
 	if (link_send(&k->link, f, fds, nfds) == 0)
 		return;
 	log_error("no memory for a frame to the master: it is restarted");
-	kill(k->master, SIGKILL);
+	if (k->master)
+		kill(k->master, SIGKILL);
 }
 
 static void
@@ -159,14 +136,17 @@ start_master(struct keeper *k)
 	k->master_started_ms = now_ms();
 	k->master = spawn_role(k, &s, &peer);
 	if (k->master > 0) {
-		k->generation = 0;	/* what it was handed is its first */
+		/* The settings that it was handed are its first. */
+		k->generation = 0;
+		memset(k->pools, 0,
+		    k->settings.conf->npools * sizeof(*k->pools));
 		link_open(&k->link, peer);
 		log_info("master started pid=%ld", (long)k->master);
 		return;
 	}
 	k->master = 0;
 	log_error("cannot start %s: %s", ROLE_MASTER_PROGRAM, strerror(errno));
-	backoff_died(&k->master_backoff, k->master_started_ms);
+	backoff_died(&k->master_backoff, k->master_started_ms, now_ms());
 	if (k->state == KEEPER_STARTING)
 		end(k, 1);
 }
@@ -232,7 +212,7 @@ start_worker(struct keeper *k, struct keeper_worker *w)
 		if (pid < 0) {
 			log_error("cannot start %s: %s", ROLE_WORKER_PROGRAM,
 			    strerror(errno));
-			backoff_died(&k->pools[w->pool], w->started_ms);
+			backoff_died(&k->pools[w->pool], w->started_ms, now_ms());
 		}
 	}
 	if (pid < 0) {
@@ -299,6 +279,7 @@ end(struct keeper *k, int exit_status)
 	k->exit_status = exit_status;
 	if (k->master)
 		kill(k->master, SIGKILL);
+	link_close(&k->link);		/* it asks for nobody any more */
 	kill_workers(k);
 }
 
@@ -322,8 +303,8 @@ worker_died(struct keeper *k, struct keeper_worker *w)
 	waitpid(w->pid, &status, 0);
 	log_info("worker died worker=%u pool=%u pid=%ld %s", w->number, w->pool,
 	    (long)w->pid, how(status, text, sizeof(text)));
-	if (status != 0 && w->generation == k->generation)
-		backoff_died(&k->pools[w->pool], w->started_ms);
+	if (status != 0 && !w->asked_to_die && w->generation == k->generation)
+		backoff_died(&k->pools[w->pool], w->started_ms, now_ms());
 	tell_died(k, w, status, 0);
 	drop_worker(k, &w);
 }
@@ -348,7 +329,7 @@ master_died(struct keeper *k)
 	} else if (k->state == KEEPER_DRAINING) {
 		end(k, status != 0);
 	} else {
-		backoff_died(&k->master_backoff, k->master_started_ms);
+		backoff_died(&k->master_backoff, k->master_started_ms, now_ms());
 		kill_workers(k);
 	}
 }
@@ -461,6 +442,7 @@ on_kill(struct keeper *k, const struct frame *f)
 	struct keeper_worker *w = find_worker(k, f->u.kill.worker);
 
 	if (w && w->pid) {
+		w->asked_to_die = true;
 		kill(w->pid, SIGKILL);
 	} else if (w) {
 		tell_died(k, w, -1, ECANCELED);
@@ -478,6 +460,7 @@ on_ready(struct keeper *k)
 	daemonize_ready(&k->daemonize);
 	if (!k->foreground)
 		log_init("deferd", true, k->debug ? LOG_L_DEBUG : LOG_L_INFO);
+	trim();
 }
 
 static void
@@ -512,7 +495,7 @@ reload(struct keeper *k)
 {
 	struct frame f = { .kind = FRAME_RELOAD };
 	struct settings fresh;
-	struct keeper_backoff *pools;
+	struct backoff *pools;
 	char error[CONF_ERROR_MAX], names[256];
 	int fd;
 
@@ -537,6 +520,7 @@ reload(struct keeper *k)
 	k->pools = pools;
 	f.u.reload.generation = ++k->generation;
 	tell(k, &f, &fd, 1);
+	trim();
 }
 
 /* SIGTERM: once politely, the second time at once. */
@@ -545,11 +529,13 @@ drain(struct keeper *k)
 {
 	struct frame f = { .kind = FRAME_DRAIN };
 
+	if (k->state == KEEPER_ENDING)
+		return;
 	if (k->state == KEEPER_DRAINING) {
 		k->deadline_ms = now_ms();
 	} else if (!k->master) {
 		end(k, 0);
-	} else if (k->state != KEEPER_ENDING) {
+	} else {
 		log_info("draining");
 		k->state = KEEPER_DRAINING;
 		k->deadline_ms = now_ms() + DRAIN_MARGIN_MS +

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon/launcher/backoff.h"
 #include "daemon/launcher/daemonize.h"
 #include "daemon/launcher/link.h"
 #include "daemon/launcher/places.h"
@@ -32,13 +33,6 @@ enum keeper_state {
 	KEEPER_DRAINING,	/* DRAIN is sent */
 	KEEPER_ENDING,		/* everybody is killed, not all are reaped */
 	KEEPER_STATE_N
-};
-
-/* When the next one of a kind may be started.  Monotonic milliseconds. */
-struct keeper_backoff {
-	unsigned int	 deaths;	/* counted, since the last calm */
-	int64_t		 start_ms;	/* not before */
-	int64_t		 calm_ms;	/* a death after this is a first one */
 };
 
 struct keeper {
@@ -62,8 +56,8 @@ struct keeper {
 	pid_t		 master;	/* 0: none */
 	int64_t		 master_started_ms;
 	struct link	 link;
-	struct keeper_backoff master_backoff;
-	struct keeper_backoff *pools;	/* one for each of conf.pools; owned */
+	struct backoff master_backoff;
+	struct backoff *pools;	/* one for each of conf.pools; owned */
 	struct keeper_worker *workers;	/* held back and living; utlist; owned */
 };
 

@@ -10,6 +10,8 @@
  *	spawn		exec of a role; killing what a worker leaves
  *	link		frames to and from the master
  *	keeper		the loop
+ *	backoff		how long who died waits to be started again
+ *	trim		gives back what only the start needed
  */
 #include "config.h"
 
