@@ -23,6 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/launcher/backoff.h"
+#include "daemon/launcher/link.h"
 #include "ipc/sock.h"
 #include "tests/fake_role.h"
 
@@ -132,7 +134,7 @@ static void
 teardown(void)
 {
 	static const char *const names[] = { "conf", "sock", "control", "spool",
-		"pid", "log", "worker", "deferd-master", "deferd-worker", "said" };
+		"pid", "log", "worker", "group", "deferd-master", "deferd-worker", "said" };
 	char *pid = read_file("pid");
 	size_t i;
 
@@ -265,6 +267,18 @@ wait_gone(pid_t pid)
 
 	while (is_alive(pid)) {
 		ck_assert_msg(now_ms() < end, "%ld lives on", (long)pid);
+		poll(NULL, 0, STEP_MS);
+	}
+}
+
+/* Not even a zombie is left. */
+static void
+wait_reaped(pid_t pid)
+{
+	int64_t end = now_ms() + DEADLINE_MS;
+
+	while (kill(pid, 0) == 0) {
+		ck_assert_msg(now_ms() < end, "%ld is not reaped", (long)pid);
 		poll(NULL, 0, STEP_MS);
 	}
 }
@@ -577,6 +591,28 @@ START_TEST(test_kill_frame)
 }
 END_TEST
 
+/* A death that the master wanted is no crash: nobody is held back for it. */
+START_TEST(test_kill_is_no_crash)
+{
+	int64_t begin = now_ms();
+	char text[32];
+	int i;
+
+	serve();
+	for (i = 0; i < 9; i++) {
+		snprintf(text, sizeof(text), "spawn %d 0 0", i);
+		order(text);
+		wait_for("log", "worker \n", i + 1);
+		snprintf(text, sizeof(text), "kill %d", i);
+		order(text);
+		snprintf(text, sizeof(text), "DIED %d status=9", i);
+		wait_for("log", text, 1);
+	}
+	ck_assert_int_lt(now_ms() - begin, 15000);	/* else over 22000 */
+	stop();
+}
+END_TEST
+
 /* -- who dies takes his own along -------------------------------------------- */
 
 START_TEST(test_worker_killed)
@@ -602,7 +638,6 @@ END_TEST
 /* Slates of wild modules: nobody but the worker's user's own is hit. */
 START_TEST(test_scribbled_slate)
 {
-	char number[16];
 	pid_t victim = fork();
 
 	if (victim == 0) {
@@ -611,12 +646,10 @@ START_TEST(test_scribbled_slate)
 			pause();
 	}
 	setpgid(victim, victim);
-	snprintf(number, sizeof(number), "%ld",
-	    geteuid() == 0 ? (long)victim : 0);
-	setenv("FAKE_GROUP", number, 1);
+	if (geteuid() == 0)
+		write_file("group", "%ld", (long)victim);
 	write_file("worker", "scribble");
 	serve();
-	unsetenv("FAKE_GROUP");
 	order("spawn 1 0 0");
 	ck_assert_int_eq(kill(pid_of(wait_for("log", "worker scribble", 1)),
 	    SIGKILL), 0);
@@ -626,6 +659,58 @@ START_TEST(test_scribbled_slate)
 	waitpid(victim, NULL, 0);
 	order("spawn 2 0 0");
 	wait_for("log", "SPAWNED 2", 1);
+	stop();
+}
+END_TEST
+
+START_TEST(test_escaped_orphan)
+{
+	pid_t worker, orphan;
+
+	write_file("worker", "escape");
+	serve();
+	order("spawn 1 0 0");
+	worker = pid_of(wait_for("log", "worker escape", 1));
+	orphan = pid_of(wait_for("log", "escaped", 1));
+	ck_assert_int_eq(kill(worker, SIGKILL), 0);
+	wait_for("log", "DIED 1", 1);
+	ck_assert(is_alive(orphan));
+	ck_assert_int_eq(kill(orphan, SIGKILL), 0);
+	wait_reaped(orphan);
+	stop();
+}
+END_TEST
+
+/*
+ * The leader on a slate is not reaped before the worker is: until then its
+ * number must not go to anybody else.
+ */
+START_TEST(test_leader_reaped_last)
+{
+	pid_t orphan, liar, other;
+
+	write_file("worker", "escape");
+	serve();
+	order("spawn 1 0 0");
+	orphan = pid_of(wait_for("log", "escaped", 1));
+	ck_assert_int_eq(kill(pid_of(wait_for("log", "worker escape", 1)),
+	    SIGKILL), 0);
+	wait_for("log", "DIED 1", 1);
+	write_file("group", "%ld", (long)orphan);
+	write_file("worker", "scribble");
+	order("spawn 2 0 0");
+	liar = pid_of(wait_for("log", "worker scribble", 1));
+	write_file("worker", "%s", "");
+	order("spawn 3 0 0");
+	other = pid_of(wait_for("log", "worker \n", 1));
+	ck_assert_int_eq(kill(orphan, SIGKILL), 0);
+	wait_gone(orphan);
+	ck_assert_int_eq(kill(other, SIGKILL), 0);
+	wait_for("log", "DIED 3", 1);		/* so it has looked around */
+	ck_assert_int_eq(kill(orphan, 0), 0);	/* a zombie yet */
+	ck_assert_int_eq(kill(liar, SIGKILL), 0);
+	wait_for("log", "DIED 2", 1);
+	wait_reaped(orphan);
 	stop();
 }
 END_TEST
@@ -784,6 +869,99 @@ START_TEST(test_drain_twice)
 }
 END_TEST
 
+/* -- parts ------------------------------------------------------------------- */
+
+START_TEST(test_backoff)
+{
+	static const int64_t delays[] = { 0, 100, 200, 400, 800, 1600, 3200,
+		6400, 10000, 10000 };
+	struct backoff b = { 0 };
+	int64_t now = 1000000, started = now;
+	size_t i;
+
+	for (i = 0; i < sizeof(delays) / sizeof(delays[0]); i++) {
+		backoff_died(&b, started, now);
+		ck_assert_int_eq(b.start_ms - now, delays[i]);
+		backoff_died(&b, started - 1, now);	/* of the same litter */
+		ck_assert_int_eq(b.start_ms - now, delays[i]);
+		started = b.start_ms;
+		now = started + 9999;
+	}
+	backoff_died(&b, started, started + 10000);
+	ck_assert_int_eq(b.start_ms, started + 10000);
+}
+END_TEST
+
+/* Nobody reads: nothing blocks, nothing is lost, the order stays. */
+START_TEST(test_link_queues)
+{
+	struct frame f = { .kind = FRAME_DIED }, got;
+	unsigned char data[64];
+	int pair[2], fds[SOCK_FDS_MAX], nfds;
+	struct link link;
+	bool truncated;
+	ssize_t n;
+	uint32_t i;
+
+	ck_assert_int_eq(sock_pair(pair), 0);
+	link_init(&link);
+	ck_assert_int_eq(link_send(&link, &f, NULL, 0), 0);	/* no master */
+	link_open(&link, pair[0]);
+	for (i = 0; i < 20000; i++) {
+		f.u.died.worker = i;
+		ck_assert_int_eq(link_send(&link, &f, NULL, 0), 0);
+	}
+	ck_assert(link_events(&link) & POLLOUT);
+	for (i = 0; i < 20000; i++) {
+		n = sock_recv(pair[1], data, sizeof(data), 0, fds, &nfds,
+		    &truncated);
+		ck_assert_int_gt(n, 0);
+		ck_assert_int_eq(frame_decode(&got, data, (size_t)n), 0);
+		ck_assert_uint_eq(got.u.died.worker, i);
+		link_flush(&link);
+	}
+	ck_assert(!(link_events(&link) & POLLOUT));
+	link_close(&link);
+	close(pair[1]);
+}
+END_TEST
+
+/* A master may say three things, and nothing with descriptors. */
+START_TEST(test_link_refuses)
+{
+	struct frame f = { .kind = FRAME_KILL }, got;
+	struct iovec iov;
+	struct link link;
+	struct buf b;
+	int pair[2];
+
+	ck_assert_int_eq(sock_pair(pair), 0);
+	link_init(&link);
+	link_open(&link, pair[0]);
+	ck_assert_int_eq(link_receive(&link, &got), LINK_NOTHING);
+	buf_init(&b, FRAME_MAX);
+	ck_assert_int_eq(frame_encode(&b, &f), 0);
+	iov = (struct iovec){ b.data, buf_len(&b) };
+	ck_assert_int_gt(sock_send(pair[1], &iov, 1, NULL, 0, 0), 0);
+	ck_assert_int_eq(link_receive(&link, &got), LINK_FRAME);
+	ck_assert_int_gt(sock_send(pair[1], &iov, 1, &pair[1], 1, 0), 0);
+	ck_assert_int_eq(link_receive(&link, &got), LINK_BAD);
+	iov.iov_len--;
+	ck_assert_int_gt(sock_send(pair[1], &iov, 1, NULL, 0, 0), 0);
+	ck_assert_int_eq(link_receive(&link, &got), LINK_BAD);
+	buf_clear(&b);
+	f.kind = FRAME_DRAIN;
+	ck_assert_int_eq(frame_encode(&b, &f), 0);
+	iov = (struct iovec){ b.data + b.start, buf_len(&b) };
+	ck_assert_int_gt(sock_send(pair[1], &iov, 1, NULL, 0, 0), 0);
+	ck_assert_int_eq(link_receive(&link, &got), LINK_BAD);
+	close(pair[1]);
+	ck_assert_int_eq(link_receive(&link, &got), LINK_END);
+	buf_fini(&b);
+	link_close(&link);
+}
+END_TEST
+
 /* -- size -------------------------------------------------------------------- */
 
 START_TEST(test_memory)
@@ -812,11 +990,15 @@ main(int argc, char **argv)
 {
 	Suite *suite = suite_create("launcher");
 	TCase *tc = tcase_create("launcher");
+	TCase *parts = tcase_create("parts");
 	SRunner *runner;
 	int failed;
 
 	if (argc > 0 && strstr(argv[0], "deferd-"))
 		fake_role(argv);
+	tcase_add_test(parts, test_backoff);
+	tcase_add_test(parts, test_link_queues);
+	tcase_add_test(parts, test_link_refuses);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_options);
@@ -835,8 +1017,11 @@ main(int argc, char **argv)
 	tcase_add_test(tc, test_users);
 	tcase_add_test(tc, test_worker_cannot_start);
 	tcase_add_test(tc, test_kill_frame);
+	tcase_add_test(tc, test_kill_is_no_crash);
 	tcase_add_test(tc, test_worker_killed);
 	tcase_add_test(tc, test_scribbled_slate);
+	tcase_add_test(tc, test_escaped_orphan);
+	tcase_add_test(tc, test_leader_reaped_last);
 	tcase_add_test(tc, test_master_killed);
 	tcase_add_test(tc, test_bad_frame);
 	tcase_add_test(tc, test_launcher_killed);
@@ -847,6 +1032,7 @@ main(int argc, char **argv)
 	tcase_add_test(tc, test_drain_twice);
 	tcase_add_test(tc, test_memory);
 	suite_add_tcase(suite, tc);
+	suite_add_tcase(suite, parts);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

@@ -233,6 +233,23 @@ master(void)
 
 /* -- the worker -------------------------------------------------------------- */
 
+/* The one word of a file, or "". */
+static void
+read_word(const char *name, char *word, int size)
+{
+	char path[256];
+	FILE *f;
+
+	word[0] = '\0';
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "r");
+	if (!f)
+		return;
+	if (!fgets(word, size, f))
+		word[0] = '\0';
+	fclose(f);
+}
+
 /* A group of two, the leader's number on the slate. */
 static void
 start_group(struct slate *slate)
@@ -263,38 +280,48 @@ start_group(struct slate *slate)
 		errx(9, "no group");
 }
 
+/* Leaves its group on purpose. */
+static void
+let_escape(void)
+{
+	pid_t pid = fork();
+
+	if (pid > 0)
+		return;
+	setsid();
+	say("escaped");
+	for (;;)
+		pause();
+}
+
 /* What a module that went wild could write there. */
 static void
 scribble(struct slate *slate)
 {
-	const char *group = getenv("FAKE_GROUP");
+	char group[32];
 
+	read_word("group", group, sizeof(group));
 	atomic_store(&slate->slot[0].pgid, (int32_t)getpgid(getppid()));
 	atomic_store(&slate->slot[1].pgid, 1);
 	atomic_store(&slate->slot[2].pgid, -1);
-	atomic_store(&slate->slot[3].pgid, group ? atoi(group) : 0);
+	atomic_store(&slate->slot[3].pgid, atoi(group));
 }
 
 static void __attribute__((noreturn))
 worker(void)
 {
-	char path[256], order[32] = "";
+	char order[32];
 	struct slate slate;
-	FILE *f;
 
-	snprintf(path, sizeof(path), "%s/worker", dir);
-	f = fopen(path, "r");
-	if (f) {
-		if (!fgets(order, sizeof(order), f))
-			order[0] = '\0';
-		fclose(f);
-	}
+	read_word("worker", order, sizeof(order));
 	if (slate_map_writer(&slate, WORKER_FD_SLATE) < 0)
 		err(9, "slate");
 	if (!strcmp(order, "group"))
 		start_group(&slate);
 	if (!strcmp(order, "scribble"))
 		scribble(&slate);
+	if (!strcmp(order, "escape"))
+		let_escape();
 	say("worker %s", order);
 	if (!strcmp(order, "die"))
 		exit(1);
