@@ -907,12 +907,12 @@ START_TEST(test_link_queues)
 	link_init(&link);
 	ck_assert_int_eq(link_send(&link, &f, NULL, 0), 0);	/* no master */
 	link_open(&link, pair[0]);
-	for (i = 0; i < 20000; i++) {
+	for (i = 0; i < 5000; i++) {
 		f.u.died.worker = i;
 		ck_assert_int_eq(link_send(&link, &f, NULL, 0), 0);
 	}
 	ck_assert(link_events(&link) & POLLOUT);
-	for (i = 0; i < 20000; i++) {
+	for (i = 0; i < 5000; i++) {
 		n = sock_recv(pair[1], data, sizeof(data), 0, fds, &nfds,
 		    &truncated);
 		ck_assert_int_gt(n, 0);
@@ -996,6 +996,7 @@ main(int argc, char **argv)
 
 	if (argc > 0 && strstr(argv[0], "deferd-"))
 		fake_role(argv);
+	tcase_set_timeout(parts, 60);
 	tcase_add_test(parts, test_backoff);
 	tcase_add_test(parts, test_link_queues);
 	tcase_add_test(parts, test_link_refuses);

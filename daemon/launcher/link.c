@@ -16,7 +16,7 @@
 #define LINK_MAX	256	/* bytes: no frame here has any text in it */
 
 struct link_frame {
-	struct link_frame *next;
+	struct link_frame *prev, *next;
 	struct buf	 bytes;
 	int		 fds[SOCK_FDS_MAX];
 	int		 nfds;
@@ -51,7 +51,7 @@ link_close(struct link *l)
 {
 	struct link_frame *f, *next;
 
-	LL_FOREACH_SAFE(l->queue, f, next)
+	DL_FOREACH_SAFE(l->queue, f, next)
 		frame_free(f);
 	if (l->fd >= 0)
 		close(l->fd);
@@ -76,7 +76,7 @@ link_send(struct link *l, const struct frame *frame, const int *fds, int nfds)
 		frame_free(f);
 		return l->fd < 0 ? 0 : -1;
 	}
-	LL_APPEND(l->queue, f);
+	DL_APPEND(l->queue, f);
 	link_flush(l);
 	return 0;
 }
@@ -94,14 +94,14 @@ link_flush(struct link *l)
 	struct link_frame *f, *next;
 	struct iovec iov;
 
-	LL_FOREACH_SAFE(l->queue, f, next) {
+	DL_FOREACH_SAFE(l->queue, f, next) {
 		iov.iov_base = f->bytes.data + f->bytes.start;
 		iov.iov_len = buf_len(&f->bytes);
 		if (sock_send(l->fd, &iov, 1, f->fds, f->nfds, 0) < 0 &&
 		    (errno == EAGAIN || errno == EINTR ||
 		    errno == ENOBUFS || errno == ETOOMANYREFS))
 			return;
-		LL_DELETE(l->queue, f);
+		DL_DELETE(l->queue, f);
 		frame_free(f);
 	}
 }
