@@ -1,0 +1,166 @@
+/*
+ * proc_launcher - what the launcher says: workers that live, workers that died.
+ */
+#include "config.h"
+
+#include <signal.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "daemon/log.h"
+#include "daemon/master/proc_priv.h"
+
+static enum proc_end
+verdict(const struct worker *w, const struct proc_slot *s, int *culprit)
+{
+	for (unsigned int i = 0; i < w->nslots; i++) {
+		int signo = atomic_load(&w->slate.slot[i].signo);
+
+		if (signo <= 0 || signo >= NSIG)
+			continue;
+		*culprit = signo;
+		return i == s->index ? PROC_GUILTY : PROC_NEIGHBOUR;
+	}
+	return PROC_DIED;
+}
+
+/* Nothing was sent yet: it will have another slot. */
+static void
+keep_reserved(struct proc *p, struct job *job)
+{
+	job->slot = NULL;
+	if (job->held)
+		DL_APPEND(p->waiting, job);
+}
+
+static void
+end_jobs(struct worker *w)
+{
+	for (unsigned int i = 0; i < w->nslots; i++) {
+		struct proc_slot *s = &w->slots[i];
+		struct proc_result result = { 0 };
+		struct job *job = s->job;
+
+		evtimer_del(s->timer);
+		s->job = NULL;
+		if (job == NULL)
+			continue;
+		if (s->state == SLOT_RESERVED) {
+			keep_reserved(w->proc, job);
+			continue;
+		}
+		result.end = verdict(w, s, &result.signo);
+		proc_job_end(w->proc, job, &result);
+	}
+}
+
+void
+proc_on_bury(evutil_socket_t fd, short what, void *arg)
+{
+	struct proc *p = arg;
+	struct worker *w, *tmp;
+
+	(void)fd, (void)what;
+	DL_FOREACH_SAFE(p->dead, w, tmp) {
+		DL_DELETE(p->dead, w);
+		worker_free(w);
+	}
+}
+
+/* How many workers of a pool there are that can take jobs, or will. */
+static int64_t
+pool_count(const struct proc *p, unsigned int pool)
+{
+	struct worker *w;
+	int64_t n = 0;
+
+	DL_FOREACH(p->workers, w)
+		if (w->pool == pool && worker_is_current(w) &&
+		    w->state != WORKER_RETIRING)
+			n++;
+	return n;
+}
+
+/*
+ * The last frames of a dead worker may still lie in its socket: a DONE that
+ * it sent is as good as any.
+ */
+static void
+launcher_died(struct proc *p, const struct frame *f)
+{
+	struct worker *w = worker_find(p, f->u.died.worker);
+	struct timeval now = { 0 };
+
+	if (w == NULL) {
+		log_warn("died-unknown worker=%u", f->u.died.worker);
+		return;
+	}
+	if (w->wire.fd != -1)
+		wire_read_out(&w->wire);
+	log_info("worker-died worker=%u status=%d error=%d", w->number,
+	    f->u.died.status, f->u.died.error);
+	w->state = WORKER_RETIRING;
+	DL_DELETE(p->workers, w);
+	DL_APPEND(p->dead, w);
+	end_jobs(w);
+	(void)evtimer_add(p->bury, &now);
+	if (worker_is_current(w) && pool_count(p, w->pool) < p->conf->workers)
+		worker_spawn(p, w->pool);
+	proc_make_room(p);
+}
+
+static void
+launcher_spawned(struct proc *p, const struct frame *f, const int *fds)
+{
+	struct worker *w = worker_find(p, f->u.spawned.worker);
+	bool ok = w != NULL && w->wire.fd == -1 &&
+	    slate_map_reader(&w->slate, fds[1]) == 0;
+
+	close(fds[1]);
+	if (!ok) {
+		close(fds[0]);
+		log_error("spawned-bad worker=%u", f->u.spawned.worker);
+		return;
+	}
+	w->wire.on_frame = worker_on_frame;
+	w->wire.on_end = worker_on_end;
+	w->wire.arg = w;
+	if (wire_open(&w->wire, p->base, fds[0]) == -1)
+		worker_kill(w, "no memory for its socket");
+	else if (w->state == WORKER_RETIRING)
+		worker_retire(w);
+}
+
+void
+proc_on_launcher_frame(struct wire *wire, const struct frame *f, const int *fds)
+{
+	struct proc *p = wire->arg;
+
+	switch (f->kind) {
+	case FRAME_SPAWNED:
+		launcher_spawned(p, f, fds);
+		break;
+	case FRAME_DIED:
+		launcher_died(p, f);
+		break;
+	case FRAME_DRAIN:
+		p->events.drain(p->events.arg);
+		break;
+	case FRAME_RELOAD:
+		p->events.reload(fds[0], f->u.reload.generation,
+		    p->events.arg);
+		break;
+	default:
+		log_error("bad-frame from=launcher frame=%s",
+		    frame_name(f->kind));
+		break;
+	}
+}
+
+void
+proc_on_launcher_end(struct wire *wire)
+{
+	struct proc *p = wire->arg;
+
+	p->events.launcher_gone(p->events.arg);
+}

@@ -1,0 +1,123 @@
+/*
+ * proc_priv - what the files of proc share, and nobody else sees.
+ */
+#ifndef DAEMON_MASTER_PROC_PRIV_H
+#define DAEMON_MASTER_PROC_PRIV_H
+
+#include "daemon/master/proc.h"
+#include "daemon/master/wire.h"
+
+/*
+ * An exec task's time is kept by its worker.  If that says nothing for so
+ * much longer, the worker itself is in trouble.
+ */
+#define EXEC_MARGIN_S	10
+
+/* A worker whose socket has ended is dead, or has so long to be it. */
+#define SOCKET_END_S	2
+
+enum slot_state { SLOT_FREE, SLOT_RESERVED, SLOT_BUSY, SLOT_STUCK };
+
+/*
+ * STARTING --HELLO--> READY --> RETIRING; any --DIED--> parked, and freed
+ * when the turn ends.
+ */
+enum worker_state { WORKER_STARTING, WORKER_READY, WORKER_RETIRING };
+
+struct proc_slot {
+	struct worker	*worker;
+	unsigned int	 index;
+	enum slot_state	 state;
+	struct job	*job;		/* RESERVED, BUSY */
+	struct event	*timer;
+	bool		 warned;	/* CANCEL was sent; next time the time is up */
+	unsigned char	 id[TASK_ID_BYTES]; /* STUCK: with whose job */
+	uint32_t	 attempt;
+};
+
+struct worker {
+	struct worker	*prev, *next;
+	struct proc	*proc;
+	uint32_t	 number;
+	enum worker_state state;
+	unsigned int	 pool;		/* in the settings of `generation` */
+	unsigned int	 generation;
+	bool		 is_module;
+	struct wire	 wire;
+	struct slate	 slate;
+	struct proc_slot *slots;
+	unsigned int	 nslots, nfree, nstuck;
+	struct event	*kill_timer;	/* RETIRING, stuck */
+};
+
+struct proc {
+	struct event_base *base;
+	const struct conf *conf;
+	struct proc_events events;
+	struct wire	 launcher;
+	struct worker	*workers;	/* utlist */
+	struct worker	*dead;		/* parked until the turn ends */
+	struct event	*bury;
+	uint32_t	 last_number;
+	struct job	*jobs;		/* uthash by id: all that proc holds */
+	struct job	*waiting;	/* utlist: their worker died before RUN */
+};
+
+/* --- proc.c, proc_launcher.c -------------------------------------------------- */
+
+/* Sends a held job to a slot, or ends it; false if it has to wait for one. */
+bool	proc_place(struct proc *, struct job *);
+
+/* A slot may be free: for who waits here, then for who waits outside. */
+void	proc_make_room(struct proc *);
+
+/* Gives the job back to its owner. */
+void	proc_job_end(struct proc *, struct job *, const struct proc_result *);
+
+void	proc_on_launcher_frame(struct wire *, const struct frame *,
+	    const int *fds);
+void	proc_on_launcher_end(struct wire *);
+
+/* Frees the workers that died in this turn of the loop. */
+void	proc_on_bury(evutil_socket_t, short, void *);
+
+/* --- slot.c ----------------------------------------------------------------------- */
+
+/* A free slot of the least busy worker of a pool, or NULL. */
+struct proc_slot *
+	slot_choose(struct proc *, unsigned int pool);
+void	slot_reserve(struct proc_slot *, struct job *);
+void	slot_free(struct proc_slot *);
+
+/* Calls slot_on_timer() so much later. */
+void	slot_arm(struct proc_slot *, int64_t seconds);
+void	slot_on_timer(evutil_socket_t, short, void *);
+
+/* Tells the worker to stop the job, and arms the time after which it must. */
+void	slot_warn(struct proc_slot *, int64_t seconds);
+
+/* --- worker.c --------------------------------------------------------------------- */
+
+/* Asks the launcher for a worker of this pool. */
+void	worker_spawn(struct proc *, unsigned int pool);
+struct worker *
+	worker_find(struct proc *, uint32_t number);
+void	worker_free(struct worker *);
+
+/* Whether it has the current settings. */
+bool	worker_is_current(const struct worker *);
+
+/* It gets no more jobs, and exits when it has none. */
+void	worker_retire(struct worker *);
+
+void	worker_kill(struct worker *, const char *why);
+void	worker_kill_later(struct worker *, int64_t seconds);
+
+/* A retired one of which only threads that do not return are left. */
+void	worker_kill_when_idle(struct worker *);
+
+void	worker_tell(struct worker *, const struct frame *);
+void	worker_on_frame(struct wire *, const struct frame *, const int *fds);
+void	worker_on_end(struct wire *);
+
+#endif

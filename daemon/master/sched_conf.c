@@ -1,0 +1,167 @@
+/*
+ * sched_conf - the routes as they are configured, now and after a reload.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "daemon/master/proc.h"
+#include "daemon/master/sched_priv.h"
+#include "daemon/master/table.h"
+
+static unsigned int
+route_index(const struct sched *s, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->nroutes; i++)
+		if (strcmp(s->routes[i].name, name) == 0)
+			break;
+	return i;
+}
+
+/* A place for every route of these settings that has none; -1: no memory. */
+static int
+add_routes(struct sched *s, const struct conf *conf)
+{
+	struct sched_route *bigger = reallocarray(s->routes,
+	    s->nroutes + conf->nroutes + 1, sizeof(*bigger));
+
+	if (bigger == NULL)
+		return -1;
+	s->routes = bigger;
+	for (size_t i = 0; i < conf->nroutes; i++) {
+		struct sched_route *r = &s->routes[s->nroutes];
+
+		if (route_index(s, conf->routes[i].name) < s->nroutes)
+			continue;
+		*r = (struct sched_route){ 0 };
+		if ((r->name = strdup(conf->routes[i].name)) == NULL)
+			return -1;
+		s->nroutes++;
+	}
+	return 0;
+}
+
+/* `keep` may have changed: the list stays in order, its times shift. */
+static void
+shift_ends(struct sched_route *r, int64_t by_ms)
+{
+	struct task *t;
+
+	if (by_ms != 0)
+		DL_FOREACH(r->finished, t)
+			t->ends_ms += by_ms;
+}
+
+static void
+bind_routes(struct sched *s, const struct conf *conf, unsigned int *by_conf)
+{
+	const struct conf *old = s->conf != NULL ? s->conf : conf;
+
+	for (size_t i = 0; i < s->nroutes; i++) {
+		struct sched_route *r = &s->routes[i];
+		int64_t keep_s = r->conf != NULL ? r->conf->limits.keep_s :
+		    old->limits.keep_s;
+
+		r->conf = NULL;
+		for (size_t c = 0; c < conf->nroutes; c++) {
+			if (strcmp(conf->routes[c].name, r->name) != 0)
+				continue;
+			r->conf = &conf->routes[c];
+			by_conf[c] = (unsigned int)i;
+		}
+		shift_ends(r, 1000 * ((r->conf != NULL ?
+		    r->conf->limits.keep_s : conf->limits.keep_s) - keep_s));
+	}
+}
+
+int
+sched_take_conf(struct sched *s, const struct conf *conf)
+{
+	unsigned int *by_conf = calloc(conf->nroutes + 1, sizeof(*by_conf));
+	bool *full = calloc(conf->npools + 1, sizeof(*full));
+
+	if (by_conf == NULL || full == NULL || add_routes(s, conf) == -1) {
+		free(by_conf);
+		free(full);
+		return -1;
+	}
+	bind_routes(s, conf, by_conf);
+	free(s->by_conf);
+	free(s->pool_full);
+	s->by_conf = by_conf;
+	s->pool_full = full;
+	s->conf = conf;
+	return 0;
+}
+
+/* A task whose route has gone, on its way to "failed". */
+struct orphan {
+	struct store_op	 op;
+	struct sched	*sched;
+	unsigned char	 id[TASK_ID_BYTES];
+};
+
+static void
+on_orphan_failed(struct store_op *op)
+{
+	struct orphan *o = op->arg;
+	struct sched *s = o->sched;
+	struct task *t = table_find(&s->table, o->id);
+
+	sched_answered(s);
+	if (op->verdict == STORE_OK && t != NULL) {
+		sched_move(s, t, op->to, op->to_attempt, op->now_ms);
+	} else if (op->verdict != STORE_LOST && t != NULL && !t->listed) {
+		sched_list_ready(s, t, true);
+		sched_retry_later(s);
+	}
+	free(o);
+}
+
+static void
+fail_orphans_of(struct sched *s, struct sched_route *r)
+{
+	struct task *t, *tmp;
+
+	DL_FOREACH_SAFE(r->ready, t, tmp) {
+		struct orphan *o = calloc(1, sizeof(*o));
+
+		if (o == NULL) {
+			sched_retry_later(s);
+			return;
+		}
+		o->sched = s;
+		memcpy(o->id, t->id, TASK_ID_BYTES);
+		o->op.message = MESSAGE_EMPTY;
+		o->op.outcome.wait_status = -1;
+		o->op.outcome.reason = "its route is no longer configured";
+		sched_set_move(&o->op, t, TASK_FAILED, t->attempt);
+		sched_unlist(s, t);
+		sched_ask(s, &o->op, on_orphan_failed, o);
+	}
+}
+
+void
+sched_fail_orphans(struct sched *s)
+{
+	for (size_t i = 0; i < s->nroutes; i++)
+		if (s->routes[i].conf == NULL)
+			fail_orphans_of(s, &s->routes[i]);
+}
+
+int
+sched_set_conf(struct sched *s, const struct conf *conf)
+{
+	if (sched_take_conf(s, conf) == -1)
+		return -1;
+	store_set_conf(s->store, conf);
+	proc_set_conf(s->proc, conf);
+	sched_fail_orphans(s);
+	sched_arm_expire(s);
+	sched_dispatch(s);
+	return 0;
+}

@@ -1,0 +1,229 @@
+/*
+ * sched_end - how a job ends, and what that makes of its task.
+ */
+#include "config.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "daemon/log.h"
+#include "daemon/master/proc.h"
+#include "daemon/master/sched_priv.h"
+#include "daemon/master/table.h"
+
+#define ATTEMPTS_MAX	250	/* whatever the rule: struct task has 8 bits */
+
+static void
+log_end(const struct task *t, const struct job *job)
+{
+	char id[TASK_ID_TEXT], reason[LOG_QUOTED_MAX];
+	const char *why = job->op.outcome.reason;
+
+	if (why == NULL || why[0] == '\0') {
+		log_info("task-ended task=%s state=%s attempt=%u",
+		    task_id_text(t->id, id), task_state_names[t->state],
+		    job->attempt);
+		return;
+	}
+	log_info("task-ended task=%s state=%s attempt=%u reason=%s",
+	    task_id_text(t->id, id), task_state_names[t->state], job->attempt,
+	    log_quote(reason, sizeof(reason), why, strlen(why)));
+}
+
+static void
+on_saved(struct store_op *op)
+{
+	struct job *job = op->arg;
+	struct sched *s = job->arg;
+	struct task *t = table_find(&s->table, job->id);
+
+	sched_answered(s);
+	if (op->verdict == STORE_FAILED || op->verdict == STORE_FULL) {
+		DL_APPEND(s->unsaved, job);
+		sched_retry_later(s);
+		return;
+	}
+	if (op->verdict == STORE_OK && t != NULL) {
+		sched_move(s, t, op->to, op->to_attempt, op->now_ms);
+		log_end(t, job);
+	}
+	sched_job_drop(s, job);
+}
+
+void
+sched_save_end(struct sched *s, struct job *job)
+{
+	sched_ask(s, &job->op, on_saved, job);
+}
+
+/* A reason and a log that live as long as the job. */
+static const char *
+keep_texts(struct job *job, const void *reason, size_t reason_len,
+    const void *log, size_t log_len)
+{
+	job->log = blob_new(NULL, reason_len + 1 + log_len);
+	if (job->log == NULL)
+		return "no memory to say why";
+	memcpy(job->log->data, reason, reason_len);
+	memcpy(job->log->data + reason_len + 1, log, log_len);
+	job->op.outcome.log = job->log->data + reason_len + 1;
+	job->op.outcome.log_len = log_len;
+	return (const char *)job->log->data;
+}
+
+/* Moves a running task to where the end of its job leads. */
+static void
+end_task(struct sched *s, struct job *job, enum task_state to,
+    const char *reason)
+{
+	struct task *t = table_find(&s->table, job->id);
+
+	if (t == NULL || t->state != TASK_RUNNING ||
+	    t->attempt != job->attempt) {
+		sched_job_drop(s, job);
+		return;
+	}
+	sched_set_move(&job->op, t, to, t->attempt);
+	job->op.outcome.reason = reason;
+	sched_save_end(s, job);
+}
+
+static void
+fail(struct sched *s, struct job *job, const char *reason)
+{
+	job->op.outcome.wait_status = -1;
+	end_task(s, job, TASK_FAILED, reason);
+}
+
+/* The body of a response: what the frame holds, or the spool file. */
+static int
+take_response(struct job *job, const struct frame *f)
+{
+	struct message *m = &job->op.message;
+
+	m->head = blob_new(f->u.done.head.data, f->u.done.head.len);
+	if (m->head == NULL)
+		return -1;
+	if (f->u.done.body_in_fd) {
+		body_take(&m->body, &job->spool);
+		m->body.size = f->u.done.body_size;
+		return m->body.fd != -1 ? 0 : -1;
+	}
+	if (f->u.done.body.len == 0)
+		return 0;
+	m->body.bytes = blob_new(f->u.done.body.data, f->u.done.body.len);
+	m->body.size = f->u.done.body.len;
+	return m->body.bytes != NULL ? 0 : -1;
+}
+
+static void
+ended_by_worker(struct sched *s, struct job *job, const struct frame *f)
+{
+	static const enum task_state states[OUTCOME_N] = {
+		[OUTCOME_SUCCEEDED] = TASK_SUCCEEDED,
+		[OUTCOME_FAILED] = TASK_FAILED,
+		[OUTCOME_TIMED_OUT] = TASK_TIMED_OUT,
+		[OUTCOME_CANCELLED] = TASK_CANCELLED,
+	};
+	enum task_state to = states[f->u.done.outcome];
+	const char *reason = keep_texts(job, f->u.done.reason.data,
+	    f->u.done.reason.len, f->u.done.log.data, f->u.done.log.len);
+
+	job->op.outcome.wait_status = f->u.done.wait_status;
+	job->op.outcome.cpu_us = f->u.done.cpu_us;
+	job->op.outcome.max_rss_kib = f->u.done.max_rss_kib;
+	if (to == TASK_SUCCEEDED && take_response(job, f) == -1) {
+		message_fini(&job->op.message);
+		to = TASK_FAILED;
+		reason = "no memory for the response";
+	}
+	end_task(s, job, to, reason);
+}
+
+static void
+ended_by_crash(struct sched *s, struct job *job, int signo)
+{
+	char text[128];
+	int n = snprintf(text, sizeof(text),
+	    "the module crashed: signal %d (%s)", signo, strsignal(signo));
+
+	fail(s, job, keep_texts(job, text, (size_t)n, "", 0));
+}
+
+static void
+ended_by_time(struct sched *s, struct job *job)
+{
+	job->op.outcome.wait_status = -1;
+	end_task(s, job, TASK_TIMED_OUT, "it did not end within its time");
+}
+
+/* RFC 9110 9.2.2 */
+static bool
+is_idempotent(enum conf_method m)
+{
+	return m != METHOD_POST && m != METHOD_PATCH && m != METHOD_OTHER;
+}
+
+static bool
+may_rerun(const struct sched *s, const struct job *job, const struct task *t,
+    bool charged)
+{
+	const struct conf_route *r = s->routes[job->route].conf;
+
+	if (r == NULL || r->limits.rerun == RERUN_NEVER ||
+	    t->attempt >= ATTEMPTS_MAX)
+		return false;
+	if (r->limits.rerun == RERUN_IDEMPOTENT &&
+	    !is_idempotent((enum conf_method)t->method))
+		return false;
+	return !charged || t->attempt < r->limits.max_attempts;
+}
+
+/* The rerun rule, design.md 3. */
+static void
+interrupted(struct sched *s, struct job *job, bool charged)
+{
+	struct task *t = table_find(&s->table, job->id);
+
+	if (t != NULL && may_rerun(s, job, t, charged))
+		end_task(s, job, TASK_QUEUED, NULL);
+	else
+		fail(s, job, "it was interrupted: its worker process died");
+}
+
+void
+sched_on_ended(struct job *job, const struct proc_result *result, void *arg)
+{
+	struct sched *s = arg;
+
+	if (job->over) {
+		sched_job_drop(s, job);
+		return;
+	}
+	switch (result->end) {
+	case PROC_DONE:
+		ended_by_worker(s, job, result->frame);
+		break;
+	case PROC_GUILTY:
+		ended_by_crash(s, job, result->signo);
+		break;
+	case PROC_NEIGHBOUR:
+		interrupted(s, job, false);
+		break;
+	case PROC_DIED:
+		interrupted(s, job, true);
+		break;
+	case PROC_OVERDUE:
+		ended_by_time(s, job);
+		break;
+	case PROC_NO_ROUTE:
+		fail(s, job, "its route is no longer configured");
+		break;
+	case PROC_DROPPED:
+	case PROC_END_N:
+		assert(!"a job is dropped only when it is over");
+	}
+}

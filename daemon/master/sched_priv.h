@@ -1,0 +1,114 @@
+/*
+ * sched_priv - what the files of sched share, and nobody else sees.
+ */
+#ifndef DAEMON_MASTER_SCHED_PRIV_H
+#define DAEMON_MASTER_SCHED_PRIV_H
+
+#include "daemon/master/proc.h"
+#include "daemon/master/sched.h"
+#include "daemon/master/table.h"
+
+/* What sched keeps of a route; it outlives a reload while it has tasks. */
+struct sched_route {
+	char		*name;		/* owned */
+	const struct conf_route *conf;	/* NULL: no longer configured */
+	struct task	*ready;		/* utlist, the oldest first */
+	struct task	*finished;	/* utlist, the first to expire first */
+	size_t		 nqueued;	/* tasks in that state, or on their way to it */
+	int64_t		 njobs;		/* slots it has */
+};
+
+struct sched {
+	struct event_base *base;
+	struct store	*store;
+	struct proc	*proc;
+	const struct conf *conf;
+	struct sched_events events;
+	struct table	 table;
+	struct sched_route *routes;
+	size_t		 nroutes;
+	unsigned int	*by_conf;	/* index in conf->routes to ours */
+	bool		*pool_full;	/* scratch of dispatch() */
+	size_t		 nqueued;	/* sum over the routes */
+	size_t		 nops;		/* operations that the store has */
+	struct job	*unsaved;	/* utlist: ends the store could not commit */
+	struct event	*expire, *retry;
+	bool		 draining;
+};
+
+/* --- sched.c: states, lists, and asking the store ---------------------------- */
+
+/* n more (or, negative, fewer) tasks of this route are queued. */
+void	sched_count_queued(struct sched *, struct sched_route *, int n);
+
+/* Takes it from whichever list it is in; puts it into its route's ready queue. */
+void	sched_unlist(struct sched *, struct task *);
+void	sched_list_ready(struct sched *, struct task *, bool first);
+
+/* The store has said OK: what it did becomes true here. */
+void	sched_move(struct sched *, struct task *, enum task_state to,
+	    uint32_t attempt, int64_t now_ms);
+
+/* Fills a MOVE from where the task is; submits any operation. */
+void	sched_set_move(struct store_op *, const struct task *,
+	    enum task_state to, uint32_t attempt);
+void	sched_ask(struct sched *, struct store_op *,
+	    void (*done)(struct store_op *), void *arg);
+
+/* Every done() calls this first: one operation less is under way. */
+void	sched_answered(struct sched *);
+
+/* Tells main, when draining, that nothing runs any more. */
+void	sched_check_quiet(struct sched *);
+
+/* The store could not help: it is asked again in a moment. */
+void	sched_retry_later(struct sched *);
+
+/* --- sched_run.c: slots, and starting what is queued ------------------------ */
+
+bool	sched_has_room(const struct sched_route *);
+
+/* A job with a slot for a task of this route, or NULL. */
+struct job *
+	sched_job_reserve(struct sched *, unsigned int route,
+	    const unsigned char *id);
+
+/* The end of a job: whatever it still owns goes with it. */
+void	sched_job_drop(struct sched *, struct job *);
+
+/* Starts queued tasks as long as there are slots. */
+void	sched_dispatch(struct sched *);
+
+void	sched_on_retry(evutil_socket_t, short, void *);
+
+/* for proc.h's struct proc_events */
+void	sched_on_room(void *);
+int	sched_on_spool(struct job *, void *);
+const struct conf_route *
+	sched_on_route(const struct job *, void *);
+
+/* --- sched_end.c: how a job ends ---------------------------------------------- */
+
+/* Commits the end that job->op describes, again and again if need be. */
+void	sched_save_end(struct sched *, struct job *);
+void	sched_on_ended(struct job *, const struct proc_result *, void *);
+
+/* --- sched_expire.c ---------------------------------------------------------- */
+
+/* From this moment the id is unknown. */
+void	sched_expire(struct sched *, struct task *);
+
+/* Waits for the next task to expire; after every change of who that is. */
+void	sched_arm_expire(struct sched *);
+void	sched_on_expire(evutil_socket_t, short, void *);
+
+/* --- sched_conf.c ------------------------------------------------------------- */
+
+/* Binds the routes to these settings.  -1 without memory: nothing changed. */
+int	sched_take_conf(struct sched *, const struct conf *)
+	__attribute__((warn_unused_result));
+
+/* What waits for a route that is no longer configured fails, saying so. */
+void	sched_fail_orphans(struct sched *);
+
+#endif

@@ -1,0 +1,151 @@
+/*
+ * sched_submit - from a complete request to a committed task.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "daemon/master/clock.h"
+#include "daemon/master/proc.h"
+#include "daemon/master/sched_priv.h"
+#include "daemon/master/table.h"
+
+unsigned int
+sched_route(const struct sched *s, const struct conf_route *r)
+{
+	return s->by_conf[r - s->conf->routes];
+}
+
+const struct conf_route *
+sched_route_conf(const struct sched *s, unsigned int route)
+{
+	return s->routes[route].conf;
+}
+
+static bool
+queue_full(const struct sched *s, const struct sched_route *r)
+{
+	int64_t own = r->conf->limits.max_queued;
+
+	return s->nqueued >= (size_t)s->conf->queue ||
+	    (own != 0 && r->nqueued >= (size_t)own);
+}
+
+enum sched_verdict
+sched_check(const struct sched *s, unsigned int route)
+{
+	const struct sched_route *r = &s->routes[route];
+
+	if (r->conf == NULL)
+		return SCHED_NO_ROUTE;
+	if (s->draining && !store_durable(s->store))
+		return SCHED_DRAINING;
+	if (store_full(s->store) || queue_full(s, r))
+		return SCHED_FULL;
+	return SCHED_ACCEPTED;
+}
+
+static void
+refuse(struct submission *sub, enum sched_verdict verdict)
+{
+	struct sched *s = sub->sched;
+
+	if (sub->job != NULL)
+		sched_job_drop(s, sub->job);
+	else
+		sched_count_queued(s, &s->routes[sub->route], -1);
+	table_remove(&s->table, &sub->task);
+	sub->done(sub, verdict, NULL);
+}
+
+static void
+on_inserted(struct store_op *op)
+{
+	struct submission *sub = op->arg;
+	struct sched *s = sub->sched;
+	struct task *t = sub->task;
+
+	sched_answered(s);
+	if (op->verdict != STORE_OK) {
+		sub->request = op->message;
+		refuse(sub, op->verdict == STORE_FULL ? SCHED_FULL :
+		    SCHED_STORE);
+		return;
+	}
+	t->row = op->row;
+	if (sub->job == NULL)
+		sched_list_ready(s, t, false);
+	sub->done(sub, SCHED_ACCEPTED, t);
+	if (sub->job != NULL)
+		proc_run(s->proc, sub->job);
+	else
+		sched_dispatch(s);
+}
+
+/* The job keeps a request of its own: no load before RUN. */
+static struct job *
+reserve_for(struct sched *s, struct submission *sub, const unsigned char *id)
+{
+	struct sched_route *r = &s->routes[sub->route];
+	struct job *job;
+
+	if (r->ready != NULL || !sched_has_room(r) || s->draining ||
+	    (job = sched_job_reserve(s, sub->route, id)) == NULL)
+		return NULL;
+	if (body_share(&job->request.body, &sub->request.body) == -1) {
+		r->njobs--;
+		proc_free_job(s->proc, &job);
+		return NULL;
+	}
+	job->request.head = blob_ref(sub->request.head);
+	job->attempt = 1;
+	return job;
+}
+
+static void
+fill_task(struct task *t, const struct submission *sub, int64_t now_ms)
+{
+	t->route = (uint16_t)sub->route;
+	t->method = (uint8_t)sub->method;
+	t->created_ms = t->changed_ms = now_ms;
+	t->state = sub->job != NULL ? TASK_RUNNING : TASK_QUEUED;
+	t->attempt = sub->job != NULL;
+}
+
+static void
+fill_insert(struct store_op *op, const struct submission *sub)
+{
+	op->kind = STORE_INSERT;
+	op->to = (enum task_state)sub->task->state;
+	op->to_attempt = sub->task->attempt;
+	op->now_ms = sub->task->created_ms;
+	memcpy(op->id, sub->task->id, TASK_ID_BYTES);
+	op->route = sub->sched->routes[sub->route].name;
+	op->method = sub->method_name;
+	op->path = sub->path;
+}
+
+void
+sched_submit(struct sched *s, struct submission *sub)
+{
+	enum sched_verdict v = sched_check(s, sub->route);
+	unsigned char id[TASK_ID_BYTES];
+
+	sub->sched = s;
+	task_new_id(id);
+	sub->job = NULL;
+	sub->task = v == SCHED_ACCEPTED ? table_add(&s->table, id) : NULL;
+	if (sub->task == NULL) {
+		sub->done(sub, v != SCHED_ACCEPTED ? v : SCHED_FULL, NULL);
+		return;
+	}
+	sub->job = reserve_for(s, sub, id);
+	fill_task(sub->task, sub, clock_wall_ms());
+	if (sub->job == NULL)
+		sched_count_queued(s, &s->routes[sub->route], 1);
+	memset(&sub->op, 0, sizeof(sub->op));
+	fill_insert(&sub->op, sub);
+	sub->op.message = sub->request;
+	sub->request = MESSAGE_EMPTY;
+	sched_ask(s, &sub->op, on_inserted, sub);
+}
