@@ -279,7 +279,7 @@ says_number(const char *member, int number)
 
 START_TEST(queued_is_202_with_a_link)
 {
-	ck_assert_int_eq(view_pending(&answer, &req, &task, CREATED), 0);
+	ck_assert_int_eq(view_pending(&answer, &req, &task, NULL, CREATED), 0);
 	is_sound(202);
 	is_own();
 	is_about_task("queued");
@@ -297,7 +297,7 @@ END_TEST
 START_TEST(running_tells_when_it_started)
 {
 	task.state = TASK_RUNNING;
-	ck_assert_int_eq(view_pending(&answer, &req, &task,
+	ck_assert_int_eq(view_pending(&answer, &req, &task, NULL,
 	    CREATED + 120 * 1000), 0);
 	is_sound(202);
 	is_own();
@@ -312,17 +312,58 @@ START_TEST(running_tells_when_it_started)
 }
 END_TEST
 
+START_TEST(accepted_is_queued_however_far_it_is)
+{
+	task.state = TASK_RUNNING;
+	ck_assert_int_eq(view_accepted(&answer, &req, &task), 0);
+	is_sound(202);
+	is_own();
+	is_about_task("queued");
+	has("Location", LINK);
+	has("Retry-After", "1");
+	read_json("application/json");
+	says("state", "queued");
+	ck_assert_uint_eq(json_object_size(doc), 4);
+	ck_assert_uint_eq(task.state, TASK_RUNNING);
+}
+END_TEST
+
+START_TEST(progress_is_what_the_task_says)
+{
+	const struct view_progress p = { 42, "page \xff 3" };
+	const json_t *value;
+
+	task.state = TASK_RUNNING;
+	ck_assert_int_eq(view_pending(&answer, &req, &task, &p, CREATED), 0);
+	read_json("application/json");
+	value = json_object_get(doc, "progress");
+	ck_assert_int_eq(json_integer_value(json_object_get(value,
+	    "percent")), 42);
+	ck_assert_str_eq(json_string_value(json_object_get(value,
+	    "message")), "page \xef\xbf\xbd 3");
+}
+END_TEST
+
+START_TEST(problem_about_a_task_says_so)
+{
+	ck_assert_int_eq(view_problem(&answer, PROBLEM_METHOD, NULL, &task,
+	    BIT(METHOD_GET)), 0);
+	is_sound(405);
+	is_about_task("queued");
+}
+END_TEST
+
 START_TEST(head_is_get_without_body)
 {
 	char *head;
 
-	ck_assert_int_eq(view_pending(&answer, &req, &task, CREATED), 0);
+	ck_assert_int_eq(view_pending(&answer, &req, &task, NULL, CREATED), 0);
 	head = strndup((const char *)buf_data(&answer.head),
 	    buf_len(&answer.head));
 	answer_fini(&answer);
 
 	request_by(METHOD_HEAD, NULL);
-	ck_assert_int_eq(view_pending(&answer, &req, &task, CREATED), 0);
+	ck_assert_int_eq(view_pending(&answer, &req, &task, NULL, CREATED), 0);
 	ck_assert_uint_eq(buf_len(&answer.head), strlen(head));
 	ck_assert_mem_eq(buf_data(&answer.head), head, strlen(head));
 	ck_assert_uint_eq(answer.body.size, 0);
@@ -373,7 +414,7 @@ START_TEST(link_is_percent_encoded)
 	free(link);
 
 	req.mount = (char *)links[_i].mount;
-	ck_assert_int_eq(view_pending(&answer, &req, &task, CREATED), 0);
+	ck_assert_int_eq(view_pending(&answer, &req, &task, NULL, CREATED), 0);
 	is_sound(202);
 	has("Location", links[_i].link);
 	has_not("Set-Cookie");
@@ -391,7 +432,7 @@ START_TEST(longest_mount_fits)
 	mount[0] = '/';
 	mount[SCGI_HEAD_MAX - 1] = '\0';
 	req.mount = mount;
-	ck_assert_int_eq(view_pending(&answer, &req, &task, CREATED), 0);
+	ck_assert_int_eq(view_pending(&answer, &req, &task, NULL, CREATED), 0);
 	ck_assert_uint_gt(buf_len(&answer.head), 3 * (SCGI_HEAD_MAX - 2));
 	free(mount);
 }
@@ -426,7 +467,7 @@ START_TEST(problems_are_documents)
 
 	ck_assert_int_eq(N(problem_list), PROBLEM_N);
 	ck_assert_int_eq(problem_list[_i].problem, _i);
-	ck_assert_int_eq(view_problem(&answer, (enum problem)_i, NULL, 0), 0);
+	ck_assert_int_eq(view_problem(&answer, (enum problem)_i, NULL, NULL, 0), 0);
 	is_sound(problem_list[_i].status);
 	is_own();
 	is_about_no_task();
@@ -451,7 +492,7 @@ END_TEST
 START_TEST(detail_is_the_callers)
 {
 	ck_assert_int_eq(view_problem(&answer, PROBLEM_BAD_REQUEST,
-	    "a \"quoted\" word\r\nSet-Cookie: x", 0), 0);
+	    "a \"quoted\" word\r\nSet-Cookie: x", NULL, 0), 0);
 	is_sound(400);
 	has_not("Set-Cookie");
 	read_json("application/problem+json");
@@ -461,7 +502,7 @@ END_TEST
 
 START_TEST(method_problem_allows)
 {
-	ck_assert_int_eq(view_problem(&answer, PROBLEM_METHOD, NULL,
+	ck_assert_int_eq(view_problem(&answer, PROBLEM_METHOD, NULL, NULL,
 	    BIT(METHOD_GET) | BIT(METHOD_DELETE) | BIT(METHOD_OPTIONS) |
 	    BIT(METHOD_OTHER)), 0);
 	is_sound(405);
@@ -475,8 +516,8 @@ START_TEST(no_task_is_always_the_same)
 	struct answer other;
 
 	answer_init(&other);
-	ck_assert_int_eq(view_problem(&answer, PROBLEM_NO_TASK, NULL, 0), 0);
-	ck_assert_int_eq(view_problem(&other, PROBLEM_NO_TASK, NULL, 0), 0);
+	ck_assert_int_eq(view_problem(&answer, PROBLEM_NO_TASK, NULL, NULL, 0), 0);
+	ck_assert_int_eq(view_problem(&other, PROBLEM_NO_TASK, NULL, NULL, 0), 0);
 	ck_assert_uint_eq(buf_len(&answer.head), buf_len(&other.head));
 	ck_assert_mem_eq(buf_data(&answer.head), buf_data(&other.head),
 	    buf_len(&answer.head));
@@ -890,7 +931,7 @@ END_TEST
 START_TEST(answer_can_be_filled_again)
 {
 	for (int i = 0; i < 3; i++) {
-		ck_assert_int_eq(view_problem(&answer, PROBLEM_FULL, NULL, 0),
+		ck_assert_int_eq(view_problem(&answer, PROBLEM_FULL, NULL, NULL, 0),
 		    0);
 		is_sound(503);
 		answer_fini(&answer);
@@ -912,11 +953,11 @@ fill(int which)
 	op.outcome.log_len = 4;
 	switch (which) {
 	case 0:
-		return view_pending(&answer, &req, &task, CHANGED);
+		return view_pending(&answer, &req, &task, NULL, CHANGED);
 	case 1:
-		return view_problem(&answer, PROBLEM_FULL, NULL, 0);
+		return view_problem(&answer, PROBLEM_FULL, NULL, NULL, 0);
 	case 2:
-		return view_problem(&answer, PROBLEM_METHOD, "x", ~0u);
+		return view_problem(&answer, PROBLEM_METHOD, "x", NULL, ~0u);
 	case 3:
 		return view_no_content(&answer, &task, ~0u);
 	default:
@@ -980,6 +1021,9 @@ add_pending(Suite *s)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, queued_is_202_with_a_link);
 	tcase_add_test(tc, running_tells_when_it_started);
+	tcase_add_test(tc, accepted_is_queued_however_far_it_is);
+	tcase_add_test(tc, progress_is_what_the_task_says);
+	tcase_add_test(tc, problem_about_a_task_says_so);
 	tcase_add_test(tc, head_is_get_without_body);
 	tcase_add_test(tc, retry_after_grows_with_age);
 	tcase_add_loop_test(tc, link_is_percent_encoded, 0, N(links));

@@ -189,7 +189,7 @@ reply(struct conn *c, int made)
 static void
 refuse(struct conn *c, enum problem problem, const char *detail)
 {
-	reply(c, view_problem(&c->answer, problem, detail, 0));
+	reply(c, view_problem(&c->answer, problem, detail, NULL, 0));
 }
 
 /* Reads and forgets.  False when there is nothing more now. */
@@ -285,7 +285,7 @@ on_submitted(struct submission *sub, enum sched_verdict verdict,
 		return;
 	}
 	c->intake.reserved_bytes = 0;
-	reply(c, view_pending(&c->answer, &c->req, t, clock_wall_ms()));
+	reply(c, view_accepted(&c->answer, &c->req, t));
 }
 
 static void
@@ -414,11 +414,24 @@ on_read(struct reading *r, const struct task *t)
 }
 
 static void
+show_pending(struct conn *c, const struct task *t)
+{
+	const struct job *job = sched_job(c->env->sched, t);
+	struct view_progress progress;
+
+	if (job != NULL && job->percent >= 0)
+		progress = (struct view_progress){ job->percent,
+		    job->message };
+	reply(c, view_pending(&c->answer, &c->req, t,
+	    job != NULL && job->percent >= 0 ? &progress : NULL,
+	    clock_wall_ms()));
+}
+
+static void
 show_status(struct conn *c, const struct task *t)
 {
 	if (!task_finished((enum task_state)t->state)) {
-		reply(c, view_pending(&c->answer, &c->req, t,
-		    clock_wall_ms()));
+		show_pending(c, t);
 		return;
 	}
 	c->state = CONN_STORE;
@@ -484,7 +497,7 @@ act(struct conn *c)
 		reply(c, view_no_content(&c->answer, t, to.allow));
 		break;
 	case ROUTE_NOT_ALLOWED:
-		reply(c, view_problem(&c->answer, PROBLEM_METHOD, NULL,
+		reply(c, view_problem(&c->answer, PROBLEM_METHOD, NULL, t,
 		    to.allow));
 		break;
 	case ROUTE_NO_TASK:

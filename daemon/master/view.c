@@ -330,10 +330,10 @@ answer_problem(struct answer *a, enum problem p, json_t *doc,
 
 int
 view_problem(struct answer *a, enum problem p, const char *detail,
-    unsigned int allow)
+    const struct task *task, unsigned int allow)
 {
-	return answer_problem(a, p, problem_document(p, detail, NULL), allow,
-	    NULL);
+	return answer_problem(a, p, problem_document(p, detail, task), allow,
+	    task);
 }
 
 static json_t *
@@ -353,9 +353,34 @@ pending_document(const struct task *task, const char *link)
 	return doc;
 }
 
+/* Takes nothing; a running task's own words, if it has said any. */
+static int
+set_progress(json_t *doc, const struct view_progress *progress)
+{
+	json_t *value;
+
+	if (progress == NULL)
+		return 0;
+	value = json_pack("{s:i, s:o}", "percent", progress->percent,
+	    "message", json_text(progress->message,
+	    strlen(progress->message)));
+	return set(doc, "progress", value);
+}
+
+int
+view_accepted(struct answer *a, const struct request *req,
+    const struct task *task)
+{
+	struct task fresh = *task;
+
+	fresh.state = TASK_QUEUED;
+	return view_pending(a, req, &fresh, NULL, task->created_ms);
+}
+
 int
 view_pending(struct answer *a, const struct request *req,
-    const struct task *task, int64_t now_ms)
+    const struct task *task, const struct view_progress *progress,
+    int64_t now_ms)
 {
 	int retry_s = view_retry_after(now_ms - task->created_ms);
 	char *link = view_link(req->mount, task->id);
@@ -363,6 +388,7 @@ view_pending(struct answer *a, const struct request *req,
 	int failed;
 
 	failed = doc == NULL ||
+	    set_progress(doc, progress) ||
 	    begin(a, 202) ||
 	    put(a, "Location", link) ||
 	    put_number(a, "Retry-After", (uint64_t)retry_s) ||

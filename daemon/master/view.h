@@ -52,16 +52,31 @@ enum problem {
  */
 
 /*
- * A problem document (RFC 9457).  `detail` may be NULL.  `allow` is the
- * mask for 405, else 0.
+ * A problem document (RFC 9457).  `detail` may be NULL, `task` is the one
+ * it is about, or NULL.  `allow` is the mask for 405, else 0.
  */
 int	view_problem(struct answer *, enum problem, const char *detail,
-	    unsigned int allow)
+	    const struct task *task, unsigned int allow)
 	__attribute__((warn_unused_result));
 
-/* 202 with JSON {"id","state","status","created"[,"started"]}: submit and status. */
+/* What a running task says of itself. */
+struct view_progress {
+	int		 percent;	/* 0..100 */
+	const char	*message;	/* any bytes; made valid UTF-8 */
+};
+
+/*
+ * 202 with JSON {"id","state","status","created"}: a submission.  The state
+ * is "queued": it was accepted; how far it is by now, the link tells.
+ */
+int	view_accepted(struct answer *, const struct request *,
+	    const struct task *)
+	__attribute__((warn_unused_result));
+
+/* 202, the same plus "started" and "progress" (NULL: none): the link. */
 int	view_pending(struct answer *, const struct request *,
-	    const struct task *, int64_t now_ms)
+	    const struct task *, const struct view_progress *,
+	    int64_t now_ms)
 	__attribute__((warn_unused_result));
 
 /*
