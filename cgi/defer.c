@@ -42,21 +42,25 @@
 #define NAP_MS		5	/* between two tries */
 #define PREFIX_MAX	6	/* "65536:" */
 
-#define PROBLEM(status, title, headers, detail)				\
-	"Status: " status " " title "\r\n"				\
+/* As the daemon says it (RFC 9457); the manual lists the types. */
+#define PROBLEM(status, reason, headers, type, title, detail)		\
+	"Status: " status " " reason "\r\n"				\
 	"Content-Type: application/problem+json\r\n"			\
 	"Cache-Control: no-store\r\n"					\
 	"Referrer-Policy: no-referrer\r\n"				\
 	headers "\r\n"							\
-	"{\"type\":\"about:blank\",\"title\":\"" title "\","		\
-	"\"status\":" status ",\"detail\":\"" detail "\"}\n"
+	"{\"type\":\"urn:deferd:problem:" type "\","			\
+	"\"title\":\"" title "\",\"status\":" status ","		\
+	"\"detail\":\"" detail "\"}\n"
 
 static const char too_large[] = PROBLEM("431",
-    "Request Header Fields Too Large", "",
-    "The head of the request is too large.");
+    "Request Header Fields Too Large", "", "head-too-large",
+    "Request head too large",
+    "The request head is over the limit; no task was made.");
 static const char unavailable[] = PROBLEM("503",
-    "Service Unavailable", "Retry-After: 5\r\n",
-    "The service does not take requests now; nothing was started.");
+    "Service Unavailable", "Retry-After: 5\r\n", "unavailable",
+    "Not available",
+    "The service takes no requests now; no task was made.");
 
 /* The netstring: its length stands right before the block. */
 static char	 space[PREFIX_MAX + SCGI_HEAD_MAX + 1];
