@@ -384,6 +384,13 @@ START_TEST(size_limit)
 	    &why), CGIRES_BAD);
 	ck_assert_str_eq(why, "head over 64 KiB");
 
+	/* over the limit as it came, though what is left of it would fit */
+	memcpy(in + 16, "X-Accel-", 8);
+	memcpy(in + 24, ":", 1);
+	ck_assert_int_eq(parse(&res, in, CGIRES_HEAD_MAX + 1, true, &head,
+	    &why), CGIRES_BAD);
+	ck_assert_str_eq(why, "head over 64 KiB");
+
 	/* fits as it came, but would not fit as it goes out */
 	fill(in, CGIRES_HEAD_MAX);
 	memmove(in + 11, in + 14, CGIRES_HEAD_MAX - 14);	/* no " OK" */

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -386,7 +387,22 @@ START_TEST(packets_keep_their_edges)
 	close(p[0]);
 	ck_assert_int_eq(sock_recv(p[1], in, 4, 0, fds, &n, &cut), 0);
 	ck_assert_int_eq(sock_send(p[1], iov, 1, NULL, 0, 0), -1);
-	ck_assert_int_eq(errno, EPIPE);		/* and no SIGPIPE */
+	ck_assert_int_eq(errno, EPIPE);
+	close(p[1]);
+}
+END_TEST
+
+/* On a stream the kernel would send SIGPIPE, which ends this process. */
+START_TEST(no_sigpipe)
+{
+	struct iovec iov = { .iov_base = (void *)"x", .iov_len = 1 };
+	int p[2];
+
+	signal(SIGPIPE, SIG_DFL);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, p), 0);
+	close(p[0]);
+	ck_assert_int_eq(sock_send(p[1], &iov, 1, NULL, 0, 0), -1);
+	ck_assert_int_eq(errno, EPIPE);
 	close(p[1]);
 }
 END_TEST
@@ -507,6 +523,7 @@ main(void)
 	tcase_add_test(u, a_frame_of_full_size);
 	tcase_add_test(u, a_pair_for_anybody);
 	tcase_add_test(u, packets_keep_their_edges);
+	tcase_add_test(u, no_sigpipe);
 	tcase_add_loop_test(u, descriptors, 0, 2 * SOCK_FDS_MAX + 2);
 	tcase_add_test(u, too_many_descriptors);
 	tcase_add_test(u, cut_packet_with_descriptors);
