@@ -132,6 +132,7 @@ static const struct store_backend *const backends[] = {
 static struct event_base *base;
 static struct store *store;
 static struct conf conf;
+static const char *tmpdir;		/* from the environment */
 static char spool[64];
 static char error[CONF_ERROR_MAX];
 static int pending;			/* operations not yet answered */
@@ -141,12 +142,11 @@ static bool in_submit;
 static void
 setup(void)
 {
-	const char *tmp = getenv("TMPDIR");
-
+	tmpdir = getenv("TMPDIR");
 	base = event_base_new();
 	ck_assert_ptr_nonnull(base);
 	snprintf(spool, sizeof(spool), "%.40s/check-store-XXXXXX",
-	    tmp ? tmp : "/tmp");
+	    tmpdir ? tmpdir : "/tmp");
 	ck_assert_ptr_nonnull(mkdtemp(spool));
 	memset(&conf, 0, sizeof(conf));
 	conf.store = (char *)"memory";
@@ -190,7 +190,8 @@ static void
 note_done(struct store_op *op)
 {
 	(void)op;
-	ck_assert(!in_submit);
+	if (in_submit)
+		ck_abort_msg("done() inside store_submit()");
 	pending--;
 	answered++;
 }
@@ -215,7 +216,8 @@ static void
 settle(void)
 {
 	while (pending > 0)
-		ck_assert_int_eq(event_base_loop(base, EVLOOP_ONCE), 0);
+		if (event_base_loop(base, EVLOOP_ONCE) != 0)
+			ck_abort_msg("%d operations are lost", pending);
 }
 
 static enum store_verdict
@@ -233,7 +235,6 @@ message_text(const char *head, const char *body)
 
 	m.head = blob_new(head, strlen(head));
 	m.body.bytes = blob_new(body, strlen(body));
-	ck_assert(m.head && m.body.bytes);
 	m.body.size = strlen(body);
 	return m;
 }
@@ -253,7 +254,8 @@ op_insert(enum task_state to, struct message m)
 		.message = m,
 	};
 
-	ck_assert(store_reserve(store, m.body.size));
+	if (!store_reserve(store, m.body.size))
+		ck_abort_msg("no room to begin with");
 	return op;
 }
 
@@ -643,7 +645,8 @@ done_next_step(struct store_op *op)
 {
 	int64_t row = op->row;
 
-	ck_assert_int_eq(op->verdict, STORE_OK);
+	if (op->verdict != STORE_OK)
+		ck_abort_msg("kind %d: verdict %d", op->kind, op->verdict);
 	note_done(op);
 	if (op->kind == STORE_INSERT) {
 		*op = op_move(row, TASK_RUNNING, 1, TASK_SUCCEEDED);
@@ -834,28 +837,28 @@ END_TEST
 
 #define BIG	(1024 * 1024)
 
-static unsigned char
-byte_at(size_t i)
+static const unsigned char *
+pattern(void)
 {
-	return (unsigned char)(i * 31 + (i >> 8) * 7);
+	static unsigned char data[BIG];
+	size_t i;
+
+	for (i = 0; i < BIG; i++)
+		data[i] = (unsigned char)(i * 31 + (i >> 8) * 7);
+	return data;
 }
 
 static struct message
 message_file(void)
 {
 	struct message m = MESSAGE_EMPTY;
-	unsigned char *data = malloc(BIG);
-	size_t i;
 
-	for (i = 0; i < BIG; i++)
-		data[i] = byte_at(i);
 	ck_assert_int_eq(store_spool_create(store, &m.body), 0);
 	ck_assert_int_ge(m.body.fd, 0);
 	ck_assert_uint_eq(m.body.size, 0);
-	ck_assert_int_eq(write(m.body.fd, data, BIG), BIG);
+	ck_assert_int_eq(write(m.body.fd, pattern(), BIG), BIG);
 	m.body.size = BIG;
 	m.head = blob_new("head", 4);
-	free(data);
 	return m;
 }
 
@@ -864,13 +867,11 @@ static void
 check_file(const struct body *b)
 {
 	unsigned char *data = malloc(BIG + 1);
-	size_t i;
 
 	ck_assert_ptr_null(b->bytes);
 	ck_assert_uint_eq(b->size, BIG);
 	ck_assert_int_eq(read(b->fd, data, BIG + 1), BIG);
-	for (i = 0; i < BIG; i++)
-		ck_assert(data[i] == byte_at(i));
+	ck_assert(memcmp(data, pattern(), BIG) == 0);
 	ck_assert_int_eq(write(b->fd, "x", 1), -1);
 	ck_assert_int_eq(fcntl(b->fd, F_GETFD), FD_CLOEXEC);
 	free(data);
@@ -1094,6 +1095,10 @@ START_TEST(open_without_a_spool)
 	setenv("TMPDIR", "/dev/null/neither", 1);
 	ck_assert_ptr_null(store_open(base, &conf, error));
 	ck_assert_ptr_nonnull(strstr(error, "/dev/null/spool"));
+	if (tmpdir)
+		setenv("TMPDIR", tmpdir, 1);
+	else
+		unsetenv("TMPDIR");
 }
 END_TEST
 
