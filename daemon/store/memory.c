@@ -331,7 +331,7 @@ spool_file(const char *dir)
 	int fd;
 
 	fd = open(dir, O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
-	if (fd >= 0)
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
 		return fd;
 	if (snprintf(path, sizeof(path), "%s/deferd-XXXXXX", dir) >=
 	    (int)sizeof(path)) {
