@@ -272,8 +272,8 @@ START_TEST(threads_block_signals)
 }
 END_TEST
 
-/* A burst that finished while the loop was away is one wake-up. */
-START_TEST(a_burst_is_one_wake_up)
+/* What finished while the loop was away comes back in one turn. */
+START_TEST(a_burst_comes_at_once)
 {
 	enum { N = 100 };
 	struct work_pool *pool = work_pool_new(base, "check-work", 1);
@@ -318,7 +318,7 @@ main(void)
 	tcase_add_test(tc, free_waits_and_gives_the_rest);
 	tcase_add_test(tc, nobody_waits_for_it);
 	tcase_add_test(tc, threads_block_signals);
-	tcase_add_test(tc, a_burst_is_one_wake_up);
+	tcase_add_test(tc, a_burst_comes_at_once);
 	tcase_add_test(tc, freeing_nothing);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
