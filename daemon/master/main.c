@@ -229,6 +229,8 @@ start(struct master *m)
 	    &events);
 	if (m->sched == NULL)
 		log_fatal("cannot start: %s", strerror(errno));
+	if (sched_restore(m->sched, error) == -1)
+		log_fatal("%s", error);
 	m->env = (struct conn_env){
 		.base = m->base, .conf = m->conf, .sched = m->sched,
 		.store = m->store, .io = m->io, .debug = m->debug,

@@ -50,8 +50,8 @@ sched_list_ready(struct sched *s, struct task *t, bool first)
 	t->listed = true;
 }
 
-static int64_t
-keep_ms(const struct sched *s, const struct sched_route *r)
+int64_t
+sched_keep_ms(const struct sched *s, const struct sched_route *r)
 {
 	return 1000 * (r->conf != NULL ? r->conf->limits.keep_s :
 	    s->conf->limits.keep_s);
@@ -62,7 +62,7 @@ list_finished(struct sched *s, struct task *t)
 {
 	struct sched_route *r = route_of(s, t);
 
-	t->ends_ms = clock_mono_ms() + keep_ms(s, r);
+	t->ends_ms = clock_mono_ms() + sched_keep_ms(s, r);
 	DL_APPEND(r->finished, t);
 	t->listed = true;
 	if (r->finished == t)
@@ -216,6 +216,7 @@ sched_free(struct sched *s)
 		event_free(s->expire);
 	if (s->retry != NULL)
 		event_free(s->retry);
+	sched_free_changes(s);
 	table_fini(&s->table);
 	for (size_t i = 0; i < s->nroutes; i++)
 		free(s->routes[i].name);

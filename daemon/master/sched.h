@@ -36,6 +36,13 @@ struct sched *
 	    int launcher_fd, const struct sched_events *)
 	__attribute__((warn_unused_result));
 
+/*
+ * Fills the table from the store; once, before the loop starts.  -1 with a
+ * message in error[CONF_ERROR_MAX].
+ */
+int	sched_restore(struct sched *, char *error)
+	__attribute__((warn_unused_result));
+
 /* After store_close(), so that no operation is under way any more. */
 void	sched_free(struct sched *);
 

@@ -22,26 +22,32 @@ route_index(const struct sched *s, const char *name)
 	return i;
 }
 
+int
+sched_route_by_name(struct sched *s, const char *name)
+{
+	unsigned int i = route_index(s, name);
+	struct sched_route *bigger;
+
+	if (i < s->nroutes)
+		return (int)i;
+	bigger = reallocarray(s->routes, s->nroutes + 1, sizeof(*bigger));
+	if (bigger == NULL)
+		return -1;
+	s->routes = bigger;
+	s->routes[i] = (struct sched_route){ .name = strdup(name) };
+	if (s->routes[i].name == NULL)
+		return -1;
+	s->nroutes++;
+	return (int)i;
+}
+
 /* A place for every route of these settings that has none; -1: no memory. */
 static int
 add_routes(struct sched *s, const struct conf *conf)
 {
-	struct sched_route *bigger = reallocarray(s->routes,
-	    s->nroutes + conf->nroutes + 1, sizeof(*bigger));
-
-	if (bigger == NULL)
-		return -1;
-	s->routes = bigger;
-	for (size_t i = 0; i < conf->nroutes; i++) {
-		struct sched_route *r = &s->routes[s->nroutes];
-
-		if (route_index(s, conf->routes[i].name) < s->nroutes)
-			continue;
-		*r = (struct sched_route){ 0 };
-		if ((r->name = strdup(conf->routes[i].name)) == NULL)
+	for (size_t i = 0; i < conf->nroutes; i++)
+		if (sched_route_by_name(s, conf->routes[i].name) == -1)
 			return -1;
-		s->nroutes++;
-	}
 	return 0;
 }
 
@@ -98,50 +104,19 @@ sched_take_conf(struct sched *s, const struct conf *conf)
 	return 0;
 }
 
-/* A task whose route has gone, on its way to "failed". */
-struct orphan {
-	struct store_op	 op;
-	struct sched	*sched;
-	unsigned char	 id[TASK_ID_BYTES];
-};
-
-static void
-on_orphan_failed(struct store_op *op)
-{
-	struct orphan *o = op->arg;
-	struct sched *s = o->sched;
-	struct task *t = table_find(&s->table, o->id);
-
-	sched_answered(s);
-	if (op->verdict == STORE_OK && t != NULL) {
-		sched_move(s, t, op->to, op->to_attempt, op->now_ms);
-	} else if (op->verdict != STORE_LOST && t != NULL && !t->listed) {
-		sched_list_ready(s, t, true);
-		sched_retry_later(s);
-	}
-	free(o);
-}
-
 static void
 fail_orphans_of(struct sched *s, struct sched_route *r)
 {
 	struct task *t, *tmp;
 
 	DL_FOREACH_SAFE(r->ready, t, tmp) {
-		struct orphan *o = calloc(1, sizeof(*o));
-
-		if (o == NULL) {
-			sched_retry_later(s);
-			return;
+		if (sched_change(s, t, TASK_FAILED,
+		    "its route is no longer configured") == 0) {
+			sched_unlist(s, t);
+			continue;
 		}
-		o->sched = s;
-		memcpy(o->id, t->id, TASK_ID_BYTES);
-		o->op.message = MESSAGE_EMPTY;
-		o->op.outcome.wait_status = -1;
-		o->op.outcome.reason = "its route is no longer configured";
-		sched_set_move(&o->op, t, TASK_FAILED, t->attempt);
-		sched_unlist(s, t);
-		sched_ask(s, &o->op, on_orphan_failed, o);
+		sched_retry_later(s);
+		return;
 	}
 }
 

@@ -14,8 +14,6 @@
 #include "daemon/master/sched_priv.h"
 #include "daemon/master/table.h"
 
-#define ATTEMPTS_MAX	250	/* whatever the rule: struct task has 8 bits */
-
 static void
 log_end(const struct task *t, const struct job *job)
 {
@@ -160,35 +158,13 @@ ended_by_time(struct sched *s, struct job *job)
 	end_task(s, job, TASK_TIMED_OUT, "it did not end within its time");
 }
 
-/* RFC 9110 9.2.2 */
-static bool
-is_idempotent(enum conf_method m)
-{
-	return m != METHOD_POST && m != METHOD_PATCH && m != METHOD_OTHER;
-}
-
-static bool
-may_rerun(const struct sched *s, const struct job *job, const struct task *t,
-    bool charged)
-{
-	const struct conf_route *r = s->routes[job->route].conf;
-
-	if (r == NULL || r->limits.rerun == RERUN_NEVER ||
-	    t->attempt >= ATTEMPTS_MAX)
-		return false;
-	if (r->limits.rerun == RERUN_IDEMPOTENT &&
-	    !is_idempotent((enum conf_method)t->method))
-		return false;
-	return !charged || t->attempt < r->limits.max_attempts;
-}
-
 /* The rerun rule, design.md 3. */
 static void
 interrupted(struct sched *s, struct job *job, bool charged)
 {
 	struct task *t = table_find(&s->table, job->id);
 
-	if (t != NULL && may_rerun(s, job, t, charged))
+	if (t != NULL && sched_may_rerun(s, t, charged))
 		end_task(s, job, TASK_QUEUED, NULL);
 	else
 		fail(s, job, "it was interrupted: its worker process died");

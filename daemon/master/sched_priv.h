@@ -32,6 +32,7 @@ struct sched {
 	size_t		 nqueued;	/* sum over the routes */
 	size_t		 nops;		/* operations that the store has */
 	struct job	*unsaved;	/* utlist: ends the store could not commit */
+	struct change	*unchanged;	/* utlist: likewise, sched_change() */
 	struct event	*expire, *retry;
 	bool		 draining;
 };
@@ -48,6 +49,9 @@ void	sched_list_ready(struct sched *, struct task *, bool first);
 /* The store has said OK: what it did becomes true here. */
 void	sched_move(struct sched *, struct task *, enum task_state to,
 	    uint32_t attempt, int64_t now_ms);
+
+/* How long a finished task of this route stays. */
+int64_t	sched_keep_ms(const struct sched *, const struct sched_route *);
 
 /* Fills a MOVE from where the task is; submits any operation. */
 void	sched_set_move(struct store_op *, const struct task *,
@@ -87,11 +91,24 @@ int	sched_on_spool(struct job *, void *);
 const struct conf_route *
 	sched_on_route(const struct job *, void *);
 
+/* The rerun rule, design.md 3; `charged`: the attempt counts against it. */
+bool	sched_may_rerun(const struct sched *, const struct task *,
+	    bool charged);
+
 /* --- sched_end.c: how a job ends ---------------------------------------------- */
 
 /* Commits the end that job->op describes, again and again if need be. */
 void	sched_save_end(struct sched *, struct job *);
 void	sched_on_ended(struct job *, const struct proc_result *, void *);
+
+/* --- sched_change.c: moves that no job brings about --------------------------- */
+
+/* Commits a move, again and again if need be.  -1 without memory. */
+int	sched_change(struct sched *, const struct task *, enum task_state to,
+	    const char *reason)
+	__attribute__((warn_unused_result));
+void	sched_retry_changes(struct sched *);
+void	sched_free_changes(struct sched *);
 
 /* --- sched_expire.c ---------------------------------------------------------- */
 
@@ -106,6 +123,10 @@ void	sched_on_expire(evutil_socket_t, short, void *);
 
 /* Binds the routes to these settings.  -1 without memory: nothing changed. */
 int	sched_take_conf(struct sched *, const struct conf *)
+	__attribute__((warn_unused_result));
+
+/* Our number for a route, configured or not; -1 without memory. */
+int	sched_route_by_name(struct sched *, const char *name)
 	__attribute__((warn_unused_result));
 
 /* What waits for a route that is no longer configured fails, saying so. */

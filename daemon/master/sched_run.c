@@ -10,6 +10,8 @@
 #include "daemon/master/sched_priv.h"
 #include "daemon/master/table.h"
 
+#define ATTEMPTS_MAX	250	/* whatever the rule: struct task has 8 bits */
+
 bool
 sched_has_room(const struct sched_route *r)
 {
@@ -176,6 +178,7 @@ sched_on_retry(evutil_socket_t fd, short what, void *arg)
 		DL_DELETE(list, job);
 		sched_save_end(s, job);
 	}
+	sched_retry_changes(s);
 	sched_fail_orphans(s);
 	sched_dispatch(s);
 }
@@ -194,4 +197,25 @@ sched_on_route(const struct job *job, void *arg)
 	struct sched *s = arg;
 
 	return s->routes[job->route].conf;
+}
+
+/* RFC 9110 9.2.2 */
+static bool
+is_idempotent(enum conf_method m)
+{
+	return m != METHOD_POST && m != METHOD_PATCH && m != METHOD_OTHER;
+}
+
+bool
+sched_may_rerun(const struct sched *s, const struct task *t, bool charged)
+{
+	const struct conf_route *r = s->routes[t->route].conf;
+
+	if (r == NULL || r->limits.rerun == RERUN_NEVER ||
+	    t->attempt >= ATTEMPTS_MAX)
+		return false;
+	if (r->limits.rerun == RERUN_IDEMPOTENT &&
+	    !is_idempotent((enum conf_method)t->method))
+		return false;
+	return !charged || t->attempt < r->limits.max_attempts;
 }

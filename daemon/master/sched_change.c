@@ -1,0 +1,78 @@
+/*
+ * sched_change - moves of tasks that no job brings about: the route has gone,
+ * or nobody knows what became of a task when we start.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "daemon/master/sched_priv.h"
+
+struct change {
+	struct store_op	 op;
+	struct change	*prev, *next;	/* utlist: the store could not commit it */
+	struct sched	*sched;
+	unsigned char	 id[TASK_ID_BYTES];
+};
+
+static void
+on_changed(struct store_op *op)
+{
+	struct change *c = op->arg;
+	struct sched *s = c->sched;
+	struct task *t = table_find(&s->table, c->id);
+
+	if (op->verdict == STORE_FAILED || op->verdict == STORE_FULL) {
+		DL_APPEND(s->unchanged, c);
+		sched_retry_later(s);
+	} else {
+		if (op->verdict == STORE_OK && t != NULL)
+			sched_move(s, t, op->to, op->to_attempt, op->now_ms);
+		free(c);
+		sched_dispatch(s);
+	}
+	sched_answered(s);
+}
+
+int
+sched_change(struct sched *s, const struct task *t, enum task_state to,
+    const char *reason)
+{
+	struct change *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return -1;
+	c->sched = s;
+	memcpy(c->id, t->id, TASK_ID_BYTES);
+	c->op.message = MESSAGE_EMPTY;
+	c->op.outcome.wait_status = -1;
+	c->op.outcome.reason = reason;
+	sched_set_move(&c->op, t, to, t->attempt);
+	sched_ask(s, &c->op, on_changed, c);
+	return 0;
+}
+
+void
+sched_retry_changes(struct sched *s)
+{
+	struct change *list = s->unchanged, *c, *tmp;
+
+	s->unchanged = NULL;
+	DL_FOREACH_SAFE(list, c, tmp) {
+		DL_DELETE(list, c);
+		sched_ask(s, &c->op, on_changed, c);
+	}
+}
+
+void
+sched_free_changes(struct sched *s)
+{
+	struct change *c, *tmp;
+
+	DL_FOREACH_SAFE(s->unchanged, c, tmp) {
+		DL_DELETE(s->unchanged, c);
+		free(c);
+	}
+}
