@@ -135,11 +135,11 @@ start_spool(struct intake *in)
 static enum intake_verdict
 keep(struct intake *in, const void *data, size_t len)
 {
-	enum intake_verdict v = reserve(in, in->got_bytes + len);
+	enum intake_verdict v;
 
-	if (v != INTAKE_DONE)
-		return v;
 	in->got_bytes += len;
+	if ((v = reserve(in, in->got_bytes)) != INTAKE_DONE)
+		return v;
 	if (in->got_bytes <= (uint64_t)in->inline_bytes) {
 		if (buf_add(&in->small, data, len) == -1)
 			return spool_failed("memory");
@@ -250,7 +250,7 @@ measure_file(struct intake *in)
 		return INTAKE_DONE;
 	if (at == -1 || fstat(in->in->fd, &st) == -1 || st.st_size < at)
 		return INTAKE_SHORT;
-	in->expected_bytes = st.st_size - at;
+	in->expected_bytes = (int64_t)in->got_bytes + (st.st_size - at);
 	return INTAKE_DONE;
 }
 
@@ -261,7 +261,8 @@ start_copy(struct intake *in)
 
 	if (v == INTAKE_DONE)
 		v = reserve(in, (uint64_t)in->expected_bytes);
-	if (v == INTAKE_DONE && in->expected_bytes > in->inline_bytes)
+	if (v == INTAKE_DONE && in->expected_bytes > in->inline_bytes &&
+	    in->body.fd == -1)
 		v = start_spool(in);
 	if (v != INTAKE_DONE) {
 		finish(in, v);
@@ -357,7 +358,9 @@ intake_start(struct intake *in, const void *first, size_t len)
 		if (len > (size_t)in->expected_bytes)
 			len = (size_t)in->expected_bytes;
 	}
-	if (v == INTAKE_DONE && len > 0)
+	if (v != INTAKE_DONE)
+		in->got_bytes = len;
+	else if (len > 0)
 		v = keep(in, first, len);
 	if (v != INTAKE_DONE)
 		finish(in, v);

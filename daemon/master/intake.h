@@ -44,10 +44,10 @@ struct intake {
 	/* result: the caller takes the body, and with it the reservation */
 	struct body	 body;
 	uint64_t	 reserved_bytes;
+	uint64_t	 got_bytes;	/* that came, also of what was refused */
 
 	/* private */
 	struct buf	 small;		/* what came, while it fits inline */
-	uint64_t	 got_bytes;
 	struct event	*readable;
 	struct work	 copy;		/* the thread's way, for files */
 	enum intake_verdict copy_verdict;
