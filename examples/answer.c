@@ -10,8 +10,8 @@
  *
  *	cc -shared -fPIC -o answer.so answer.c
  *
- *	route "/*" { module = "/where/it/is/answer.so"
- *	             env = { "ANSWER_SECONDS=10" } }
+ *	route ... { module = "/where/it/is/answer.so"
+ *	            env = { "ANSWER_SECONDS=10" } }
  *
  * answer.cgi does the same as a shell script.  A module saves the start of a
  * process; a script cannot crash anybody but itself.

@@ -17,6 +17,8 @@
 /* Room in a DONE frame for its numbers and lengths. */
 #define DONE_OVERHEAD	512
 
+static atomic_bool is_mute;
+
 int64_t
 job_now_ms(void)
 {
@@ -207,6 +209,8 @@ job_send(const struct job_world *world, const struct frame *f)
 	struct buf b;
 	struct iovec iov;
 
+	while (atomic_load(&is_mute))
+		pause();
 	buf_init(&b, FRAME_MAX);
 	if (frame_encode(&b, f) == -1)
 		job_die(f);
@@ -216,6 +220,12 @@ job_send(const struct job_world *world, const struct frame *f)
 		if (errno != EINTR)
 			job_die(f);
 	buf_fini(&b);
+}
+
+void
+job_mute(void)
+{
+	atomic_store(&is_mute, true);
 }
 
 void

@@ -101,6 +101,13 @@ void	job_send_hello(const struct job_world *, unsigned int slots);
 void	job_send_need_spool(struct job *);
 void	job_send_done(struct job *);
 
+/*
+ * Main thread, before it kills what runs here: no thread sends any more.  A
+ * program that ends by our own hand has not failed; the master learns of the
+ * worker's death instead, and reads the slate.
+ */
+void	job_mute(void);
+
 /* Tells of progress, if there is something to tell and it is time. */
 void	job_send_progress(struct job *, int64_t now_ms);
 

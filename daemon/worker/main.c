@@ -184,6 +184,7 @@ worker_die(const struct worker *w, int status)
 	unsigned int i;
 	pid_t pgid;
 
+	job_mute();
 	for (i = 0; i < w->slate.nslots; i++) {
 		pgid = atomic_load(&w->slate.slot[i].pgid);
 		if (pgid > 1)
