@@ -130,12 +130,32 @@ conclude(const struct facts *f)
 	return NULL;
 }
 
-/* NUL ends a string; TAB is a blank; every other control is refused. */
 static bool
-has_control(const unsigned char *s, size_t len)
+has_control(const char *text)
 {
-	for (; len > 0; s++, len--)
-		if ((*s < ' ' && *s != '\0' && *s != '\t') || *s == 0x7f)
+	for (; *text != '\0'; text++)
+		if (((unsigned char)*text < ' ' && *text != '\t') ||
+		    *text == 0x7f)
+			return true;
+	return false;
+}
+
+/*
+ * What comes from the request line, a header or an address has no business
+ * with a newline: some of it returns in a header, all of it in logs.  Other
+ * variables are the web server's own (SSLOptions +ExportCertData: a whole
+ * PEM file) and go nowhere but into the task's environment.
+ */
+static bool
+is_one_line(const char *name)
+{
+	static const char *const prefixes[] = {
+		"CONTENT_", "DOCUMENT_", "HTTP_", "PATH_", "QUERY_", "REMOTE_",
+		"REQUEST_", "SCGI", "SCRIPT_", "SERVER_",
+	};
+
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
 			return true;
 	return false;
 }
@@ -164,8 +184,6 @@ scgi_check(const void *block, size_t len, struct scgi *out, const char **why)
 		return refuse(SCGI_LARGE, why, "a head over the limit");
 	if (len == 0 || s.block[len - 1] != '\0')
 		return refuse(SCGI_BAD, why, "the last value has no end");
-	if (has_control(block, len))
-		return refuse(SCGI_BAD, why, "a control character");
 
 	f.nsingle = 0;
 	f.length = SCGI_LENGTH_UNKNOWN;
@@ -173,6 +191,9 @@ scgi_check(const void *block, size_t len, struct scgi *out, const char **why)
 	while ((name = next_string(&s, &at)) != NULL) {
 		if ((value = next_string(&s, &at)) == NULL)
 			return refuse(SCGI_BAD, why, "a name without a value");
+		if (has_control(name) ||
+		    (is_one_line(name) && has_control(value)))
+			return refuse(SCGI_BAD, why, "a control character");
 		if (s.nvars == SCGI_VARS_MAX)
 			return refuse(SCGI_LARGE, why, "too many variables");
 		*why = learn(&f, name, value, s.nvars == 0);

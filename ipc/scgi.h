@@ -64,7 +64,8 @@ enum scgi_verdict
  * The same checks on a bare block, as it comes back from the store or over
  * a frame.  SCGI_DONE, SCGI_BAD or SCGI_LARGE.  They are: every name and
  * value ends in NUL, no empty name, no '=' in a name, no control character
- * in a name or value but TAB (CR and LF would reach a header), SCGI is "1",
+ * but TAB in a name, nor in the value of CONTENT_*, DOCUMENT_*, HTTP_*,
+ * PATH_*, QUERY_*, REMOTE_*, REQUEST_*, SCRIPT_* or SERVER_*, SCGI is "1",
  * CONTENT_LENGTH is decimal digits within int64 and comes first (or is
  * absent, see above), no second CONTENT_LENGTH, SCGI, REQUEST_METHOD,
  * SCRIPT_*, PATH_* or REMOTE_*; CONTENT_LENGTH agrees with

@@ -662,6 +662,12 @@ read_head(struct conn *c)
 		wait_for_input(c);
 		return false;
 	}
+	if (n == 0 && buf_len(&c->head) > 0) {
+		leave_door(c);
+		c->garbled = true;
+		refuse_head(c, 400, "the head was cut short");
+		return false;
+	}
 	if (n <= 0 || truncated || !take_descriptors(c, fds, nfds)) {
 		close_conn(c);
 		return false;
