@@ -131,7 +131,11 @@ to_thread(struct outlet *o, void (*run)(struct work *),
 	work_submit(o->io, &o->step);
 }
 
-/* More of the file, if the page cache has it; else a thread fetches it. */
+/*
+ * More of the file, if the page cache has it; else a thread fetches it, and
+ * decides too whether the end is really there: Linux 5.10 may say so early
+ * (preadv2(2), BUGS).
+ */
 static enum step
 next_chunk(struct outlet *o)
 {
@@ -142,7 +146,7 @@ next_chunk(struct outlet *o)
 		return STEP_FAILED;
 	iov = (struct iovec){ .iov_base = o->chunk, .iov_len = chunk_wanted(o) };
 	n = preadv2(o->answer->body.fd, &iov, 1, file_offset(o), RWF_NOWAIT);
-	if (n == -1 && (errno == EAGAIN || errno == EOPNOTSUPP)) {
+	if (n == 0 || (n == -1 && (errno == EAGAIN || errno == EOPNOTSUPP))) {
 		to_thread(o, read_run, read_done);
 		return STEP_THREAD;
 	}
@@ -233,6 +237,10 @@ append_small_body(struct outlet *o)
 void
 outlet_start(struct outlet *o)
 {
+	if (o->out->kind == STREAM_NULL) {	/* cannot be polled either */
+		finish(o, true);
+		return;
+	}
 	if (!append_small_body(o)) {
 		finish(o, false);
 		return;
