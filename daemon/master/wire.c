@@ -46,6 +46,7 @@ ended(struct wire *w)
 		event_del(w->readable);
 	if (w->writable != NULL)
 		event_del(w->writable);
+	w->over = true;
 	w->on_end(w);
 }
 
@@ -58,6 +59,8 @@ read_one(struct wire *w)
 	bool truncated;
 	ssize_t n;
 
+	if (w->fd == -1 || w->over)
+		return false;
 	n = sock_recv(w->fd, incoming, sizeof(incoming), MSG_DONTWAIT, fds,
 	    &nfds, &truncated);
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
@@ -74,7 +77,7 @@ read_one(struct wire *w)
 		return false;
 	}
 	w->on_frame(w, &f, fds);
-	return w->fd != -1;
+	return true;
 }
 
 void
@@ -183,6 +186,7 @@ wire_open(struct wire *w, struct event_base *base, int fd)
 	int flags = fcntl(fd, F_GETFL);
 
 	w->fd = fd;
+	w->over = false;
 	w->waiting = NULL;
 	w->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, w);
 	w->writable = event_new(base, fd, EV_WRITE | EV_PERSIST, on_writable, w);

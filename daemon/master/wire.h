@@ -17,6 +17,7 @@ struct packet;
 
 struct wire {
 	int		 fd;		/* owned, or -1 */
+	bool		 over;		/* on_end() was called */
 	struct event	*readable, *writable;
 	struct packet	*waiting;	/* utlist, first leaves first */
 	/*
@@ -25,7 +26,10 @@ struct wire {
 	 */
 	void		(*on_frame)(struct wire *, const struct frame *,
 			    const int *fds);
-	/* EOF, an error or a bad frame (said in the log): no more will come. */
+	/*
+	 * EOF, an error or a bad frame (said in the log): no more will come.
+	 * Called once; either may close the wire, neither may free it.
+	 */
 	void		(*on_end)(struct wire *);
 	void		*arg;
 };
