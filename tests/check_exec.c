@@ -62,7 +62,7 @@ probe_signals(void)
 	sigprocmask(SIG_BLOCK, NULL, &set);
 	for (i = 1; i < 32; i++) {
 		sigaction(i, NULL, &sa);
-		bad += sa.sa_handler != SIG_DFL || sigismember(&set, i);
+		bad += sa.sa_handler == SIG_IGN || sigismember(&set, i);
 	}
 	prctl(PR_GET_PDEATHSIG, &death);
 	printf("signals %d death %d\n", bad, death);

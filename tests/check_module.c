@@ -218,10 +218,14 @@ END_TEST
 
 START_TEST(never_returns)
 {
+	unsigned int n;
 	struct rig r;
 
 	rig_with_probe(&r, 2, "");
-	rig_cancel(&r, rig_ask_what(&r, "never", 0));
+	n = rig_ask_what(&r, "never", 0);
+	ck_assert(rig_next(&r));
+	ck_assert_int_eq(r.f.kind, FRAME_PROGRESS);
+	rig_cancel(&r, n);
 	/* Its neighbour does not feel it; then the master ends it all. */
 	rig_ask_what(&r, "nothing", 1);
 	rig_done(&r);

@@ -150,7 +150,7 @@ deferd_run(const struct deferd_api *api, struct deferd_task *task)
 	if (strcmp(what, "wait") == 0)
 		return until_cancelled(api, task);
 	if (strcmp(what, "never") == 0)
-		for (;;)
+		for (api->progress(task, 0, NULL);;)
 			pause();
 	return crash(what) == -1 ? api->write(task, "ok", 2) : 1;
 }

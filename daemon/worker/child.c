@@ -23,6 +23,17 @@
 #define STACK_BYTES	32768
 #define CPU_LAST_WORDS	2	/* seconds from SIGXCPU to SIGKILL */
 
+/*
+ * The thread sanitizer takes every clone() for a fork(), and the child's
+ * descriptors for the parent's.  By these names it knows neither call.
+ */
+#ifdef __SANITIZE_THREAD__
+#include <sys/syscall.h>
+extern __typeof__(clone) __clone;
+#define clone		__clone
+#define dup2(from, to)	syscall(SYS_dup3, from, to, 0)
+#endif
+
 const int child_ignored[] = { SIGHUP, SIGINT, SIGPIPE, 0 };
 
 /* What crosses into the child, and the one thing that comes back. */

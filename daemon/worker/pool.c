@@ -16,7 +16,7 @@
  * Stacks are reserved, not used; a program needs little to be looked after,
  * what a module needs nobody knows.
  */
-#define STACK_EXEC_BYTES	((size_t)512 * 1024)
+#define STACK_EXEC_BYTES	((size_t)1024 * 1024)
 #define STACK_MODULE_BYTES	((size_t)8 * 1024 * 1024)
 #define STACK_GUARD_BYTES	((size_t)64 * 1024)
 
