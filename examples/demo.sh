@@ -119,6 +119,7 @@ LoadModule mpm_event_module $modules/mod_mpm_event.so
 LoadModule authz_core_module $modules/mod_authz_core.so
 LoadModule alias_module $modules/mod_alias.so
 LoadModule env_module $modules/mod_env.so
+LoadModule headers_module $modules/mod_headers.so
 LoadModule cgid_module $modules/mod_cgid.so
 $apache_user
 ServerName localhost

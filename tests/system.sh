@@ -32,5 +32,5 @@ if ! /usr/bin/python3 -c 'import pytest' 2>/dev/null; then
 	exit 77
 fi
 ulimit -n "$(ulimit -H -n)" 2>/dev/null
-exec /usr/bin/python3 -m pytest -p no:cacheprovider -q -rs --color=no \
+exec /usr/bin/python3 -m pytest -p no:cacheprovider -q -rsfE --color=no \
 	--rootdir="$here/system" "$here/system" "$@"

@@ -100,6 +100,7 @@ def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     w = item.funcargs.get("world") if hasattr(item, "funcargs") else None
     if report.failed and w:
-        for d in w.daemons[:1] + w.daemons[1:][-1:]:
+        for d in [d for d in w.daemons if d.folder == "run" and "shared" in item.funcargs] + \
+                [d for d in w.daemons if d.folder == "spare"][-1:]:
             if os.path.exists(d.log_path):
                 report.sections.append((f"log of {d.folder}", d.log()[-4000:]))

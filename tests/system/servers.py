@@ -122,7 +122,7 @@ class Apache(Server):
 
     def config(self):
         loads = "".join(f"LoadModule {m}_module {self.modules_dir}/mod_{m}.so\n"
-                        for m in ("authz_core", "alias", "env") + self.modules)
+                        for m in ("authz_core", "alias", "env", "headers") + self.modules)
         user = f"User {WEB_USER}\nGroup {WEB_USER}\n" if os.geteuid() == 0 else ""
         return (f"{loads}{user}ServerName localhost\nListen 127.0.0.1:{self.port}\n"
                 f"PidFile {self.dir}/pid\nErrorLog {self.log}\nDefaultRuntimeDir {self.dir}\n"

@@ -200,6 +200,7 @@ def test_body_cut_short(shared):
 def test_queue_full(make, gate):
     """`queue` reached: 503 + Retry-After; the status queries go on"""
     d = make(workers=1, threads=2, queue=3)
+    d.run(HELLO)        # its worker is ready
     tasks = [d.sh(gate.wait + HELLO) for _ in range(5)]
     until(lambda: [d.status(t).state for t in tasks].count("running") == 2, "two run")
     answer = d.request("POST", "/sh", HELLO.encode())
@@ -243,6 +244,7 @@ route "/few"  {{ exec = "{cgi}/sh.cgi" max-running = 1 max-queued = 1 }}
 route "/sh/*" {{ exec = "{cgi}/sh.cgi" }}
 """)
     code = (gate.wait + HELLO).encode()
+    d.run(HELLO)        # the worker is ready
     tasks = [d.submit("/few", code), d.submit("/few", code)]
     d.wait_state(tasks[0], "running")
     answer = d.request("POST", "/few", code)

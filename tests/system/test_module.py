@@ -50,6 +50,13 @@ copy(const struct deferd_api *api, struct deferd_task *t)
 		api->write(t, data, n);
 }
 
+__attribute__((noinline)) static void
+overflow(void)
+{
+	volatile char big[64 << 20];
+	memset((char *)big, 1, sizeof(big));
+}
+
 int
 deferd_run(const struct deferd_api *api, struct deferd_task *t)
 {
@@ -79,8 +86,7 @@ deferd_run(const struct deferd_api *api, struct deferd_task *t)
 	} else if (strcmp(what, "/abort") == 0) {
 		abort();
 	} else if (strcmp(what, "/overflow") == 0) {
-		volatile char big[64 << 20];
-		memset((char *)big, 1, sizeof(big));
+		overflow();
 	} else if (strcmp(what, "/exit") == 0) {
 		exit(0);
 	} else if (strcmp(what, "/never") == 0) {
