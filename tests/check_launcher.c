@@ -91,7 +91,7 @@ write_settings(const char *more)
 	    "socket = \"%s/sock\"\ncontrol = \"%s/control\"\n"
 	    "store = \"memory\"\nspool = \"%s/spool\"\npid-file = \"%s/pid\"\n"
 	    "user = \"daemon\"\nrun-as = \"nobody\"\npeers = { \"root\" }\n"
-	    "threads = 4\ndrain = 0\n%s\n"
+	    "threads = 4\ndrain = 60\n%s\n"
 	    "route \"/*\" { exec = \"/bin/true\" }\n", dir, dir, dir, dir, more);
 }
 
@@ -244,8 +244,9 @@ time_of(const char *line)
 	return t;
 }
 
-static bool
-is_alive(pid_t pid)
+/* State and parent as in /proc; 'X' if there is no such process. */
+static char
+look_at(pid_t pid, pid_t *parent)
 {
 	char path[64], state = 'X';
 	FILE *f;
@@ -253,11 +254,29 @@ is_alive(pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
 	f = fopen(path, "r");
 	if (!f)
-		return false;
-	if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+		return state;
+	if (fscanf(f, "%*d (%*[^)]) %c %d", &state, parent) != 2)
 		state = 'X';
 	fclose(f);
+	return state;
+}
+
+static bool
+is_alive(pid_t pid)
+{
+	pid_t parent;
+	char state = look_at(pid, &parent);
+
 	return state != 'X' && state != 'Z';
+}
+
+static pid_t
+parent_of(pid_t pid)
+{
+	pid_t parent = 0;
+
+	look_at(pid, &parent);
+	return parent;
 }
 
 static void
@@ -614,7 +633,7 @@ START_TEST(test_kill_is_no_crash)
 	int i;
 
 	serve();
-	for (i = 0; i < 9; i++) {
+	for (i = 0; i < 11; i++) {
 		snprintf(text, sizeof(text), "spawn %d 0 0", i);
 		order(text);
 		wait_for("log", "worker \n", i + 1);
@@ -623,7 +642,7 @@ START_TEST(test_kill_is_no_crash)
 		snprintf(text, sizeof(text), "DIED %d status=9", i);
 		wait_for("log", text, 1);
 	}
-	ck_assert_int_lt(now_ms() - begin, 15000);	/* else over 22000 */
+	ck_assert_int_lt(now_ms() - begin, 15000);	/* else over 30000 */
 	stop();
 }
 END_TEST
@@ -690,6 +709,7 @@ START_TEST(test_escaped_orphan)
 	ck_assert_int_eq(kill(worker, SIGKILL), 0);
 	wait_for("log", "DIED 1", 1);
 	ck_assert(is_alive(orphan));
+	ck_assert_int_eq(parent_of(orphan), launcher);
 	ck_assert_int_eq(kill(orphan, SIGKILL), 0);
 	wait_reaped(orphan);
 	stop();
@@ -847,6 +867,20 @@ START_TEST(test_reload)
 	order("spawn 3 0 1");
 	wait_for("log", "SPAWNED 3", 1);
 	ck_assert_int_eq(count("log", "RELOAD"), 1);
+	stop();
+}
+END_TEST
+
+/* A new master is handed the new settings, and counts from 0 again. */
+START_TEST(test_reload_then_new_master)
+{
+	serve();
+	kill(launcher, SIGHUP);
+	wait_for("log", "RELOAD 1", 1);
+	ck_assert_int_eq(kill(pid_of(wait_for("log", "ready", 1)), SIGKILL), 0);
+	wait_for("log", "ready", 2);
+	order("spawn 1 0 0");
+	wait_for("log", "SPAWNED 1", 1);
 	stop();
 }
 END_TEST
@@ -1066,6 +1100,7 @@ main(int argc, char **argv)
 	tcase_add_test(tc, test_crash_loop);
 	tcase_add_test(tc, test_kill_held_back);
 	tcase_add_test(tc, test_reload);
+	tcase_add_test(tc, test_reload_then_new_master);
 	tcase_add_test(tc, test_drain);
 	tcase_add_test(tc, test_drain_twice);
 	tcase_add_test(tc, test_memory);
