@@ -16,6 +16,7 @@ const char conf_default_text[] =
 	"store = \"memory\"\n"
 	"control = \"\"\n"
 	"spool = \"/tmp\"\n"
+	"user = \"nobody\"\n"	/* if root tries it: a user that is always there */
 	"route \"/*\" { module = \"answer.so\" }\n";
 
 struct conf *

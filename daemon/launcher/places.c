@@ -29,6 +29,38 @@ make_parent(const char *path)
 	free(dir);
 }
 
+/* A directory that was missing belongs to the master's user from its birth. */
+static void
+make_state_dir(const char *dir, mode_t mode, const struct spawn_user *user)
+{
+	if (mkdir(dir, mode) < 0) {
+		if (errno != EEXIST)
+			log_warn("%s: %s", dir, strerror(errno));
+		return;
+	}
+	if (user && lchown(dir, user->uid, user->gid) < 0)
+		log_warn("%s: %s", dir, strerror(errno));
+}
+
+/*
+ * The master, which may not write to /var/lib, finds what it needs there
+ * after a bare `make install`: the spool, and the directory around it, where
+ * a database lives by default.
+ */
+static void
+make_state(const char *spool, const struct spawn_user *user)
+{
+	char *parent = strdup(spool);
+	char *slash = parent ? strrchr(parent, '/') : NULL;
+
+	if (slash && slash != parent) {
+		*slash = '\0';
+		make_state_dir(parent, 0755, user);
+	}
+	make_state_dir(spool, 0700, user);
+	free(parent);
+}
+
 static int
 own(struct place *p, const char *path)
 {
@@ -91,6 +123,7 @@ places_open(struct places *s, const struct conf *conf,
 {
 	*s = (struct places){ { .fd = -1 }, { .fd = -1 }, { .fd = -1 } };
 
+	make_state(conf->spool, user);
 	if (open_socket(&s->listen, conf->socket_path, 0660, (uid_t)-1,
 	    run_as ? run_as->gid : (gid_t)-1) < 0)
 		goto out;
