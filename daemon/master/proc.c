@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <utlist.h>
 
 #include "daemon/master/proc_priv.h"
@@ -134,7 +135,15 @@ proc_place(struct proc *p, struct job *job)
 }
 
 void
-proc_make_room(struct proc *p)
+proc_close_fds(const struct frame *f, const int *fds)
+{
+	for (int i = 0; i < frame_fds(f); i++)
+		close(fds[i]);
+}
+
+/* Who waits here is running as far as the store knows, and comes first. */
+static void
+place_waiting(struct proc *p)
 {
 	struct job *list = p->waiting, *job, *tmp;
 
@@ -144,6 +153,12 @@ proc_make_room(struct proc *p)
 		if (!proc_place(p, job))
 			DL_APPEND(p->waiting, job);
 	}
+}
+
+void
+proc_make_room(struct proc *p)
+{
+	place_waiting(p);
 	p->events.room(p->events.arg);
 }
 
@@ -176,6 +191,7 @@ proc_free_job(struct proc *p, struct job **jobp)
 		slot_free(job->slot);
 	HASH_DELETE(hh, p->jobs, job);
 	job_free(job);
+	place_waiting(p);
 }
 
 void

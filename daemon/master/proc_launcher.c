@@ -10,17 +10,24 @@
 #include "daemon/log.h"
 #include "daemon/master/proc_priv.h"
 
-static enum proc_end
-verdict(const struct worker *w, const struct proc_slot *s, int *culprit)
+/* What crashed this thread, or 0.  User code can write there what it likes. */
+static int
+signal_of(const struct worker *w, unsigned int slot)
 {
-	for (unsigned int i = 0; i < w->nslots; i++) {
-		int signo = atomic_load(&w->slate.slot[i].signo);
+	int signo = atomic_load(&w->slate.slot[slot].signo);
 
-		if (signo <= 0 || signo >= NSIG)
-			continue;
-		*culprit = signo;
-		return i == s->index ? PROC_GUILTY : PROC_NEIGHBOUR;
-	}
+	return signo > 0 && signo < NSIG ? signo : 0;
+}
+
+/* More than one thread can crash before the process is gone. */
+static enum proc_end
+verdict(const struct worker *w, const struct proc_slot *s, int *signo)
+{
+	if ((*signo = signal_of(w, s->index)) != 0)
+		return PROC_GUILTY;
+	for (unsigned int i = 0; i < w->nslots; i++)
+		if (signal_of(w, i) != 0)
+			return PROC_NEIGHBOUR;
 	return PROC_DIED;
 }
 
@@ -83,7 +90,7 @@ pool_count(const struct proc *p, unsigned int pool)
 
 /*
  * The last frames of a dead worker may still lie in its socket: a DONE that
- * it sent is as good as any.
+ * it sent is as good as any.  But no job goes there any more.
  */
 static void
 launcher_died(struct proc *p, const struct frame *f)
@@ -95,17 +102,19 @@ launcher_died(struct proc *p, const struct frame *f)
 		log_warn("died-unknown worker=%u", f->u.died.worker);
 		return;
 	}
+	w->state = WORKER_RETIRING;
 	if (w->wire.fd != -1)
 		wire_read_out(&w->wire);
 	log_info("worker-died worker=%u status=%d error=%d", w->number,
 	    f->u.died.status, f->u.died.error);
-	w->state = WORKER_RETIRING;
 	DL_DELETE(p->workers, w);
 	DL_APPEND(p->dead, w);
 	end_jobs(w);
 	(void)evtimer_add(p->bury, &now);
 	if (worker_is_current(w) && pool_count(p, w->pool) < p->conf->workers)
 		worker_spawn(p, w->pool);
+	if (worker_is_current(w))
+		slot_retire_stuck(p, w->pool);
 	proc_make_room(p);
 }
 
@@ -151,6 +160,7 @@ proc_on_launcher_frame(struct wire *wire, const struct frame *f, const int *fds)
 		    p->events.arg);
 		break;
 	default:
+		proc_close_fds(f, fds);
 		log_error("bad-frame from=launcher frame=%s",
 		    frame_name(f->kind));
 		break;

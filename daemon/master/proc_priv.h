@@ -47,6 +47,7 @@ struct worker {
 	struct slate	 slate;
 	struct proc_slot *slots;
 	unsigned int	 nslots, nfree, nstuck;
+	int64_t		 grace_s;	/* nstuck > 0: for its other jobs */
 	struct event	*kill_timer;	/* RETIRING, stuck */
 };
 
@@ -67,6 +68,9 @@ struct proc {
 
 /* Sends a held job to a slot, or ends it; false if it has to wait for one. */
 bool	proc_place(struct proc *, struct job *);
+
+/* Closes the descriptors of a frame that nobody wanted. */
+void	proc_close_fds(const struct frame *, const int *fds);
 
 /* A slot may be free: for who waits here, then for who waits outside. */
 void	proc_make_room(struct proc *);
@@ -93,6 +97,9 @@ void	slot_free(struct proc_slot *);
 void	slot_arm(struct proc_slot *, int64_t seconds);
 void	slot_on_timer(evutil_socket_t, short, void *);
 
+/* Retires a worker of this pool that has stuck threads, if it is time to. */
+void	slot_retire_stuck(struct proc *, unsigned int pool);
+
 /* Tells the worker to stop the job, and arms the time after which it must. */
 void	slot_warn(struct proc_slot *, int64_t seconds);
 
@@ -110,6 +117,7 @@ bool	worker_is_current(const struct worker *);
 /* It gets no more jobs, and exits when it has none. */
 void	worker_retire(struct worker *);
 
+/* It gets no more jobs either. */
 void	worker_kill(struct worker *, const char *why);
 void	worker_kill_later(struct worker *, int64_t seconds);
 

@@ -18,6 +18,7 @@ slot_free(struct proc_slot *s)
 	s->warned = false;
 	s->state = SLOT_FREE;
 	s->worker->nfree++;
+	worker_kill_when_idle(s->worker);
 }
 
 static struct proc_slot *
@@ -98,8 +99,8 @@ pool_is_retiring(const struct proc *p, unsigned int pool)
  * they have had their time.  One at a time: a module that hangs often must
  * not cost a pool all its workers at once.
  */
-static void
-retire_stuck(struct proc *p, unsigned int pool, int64_t grace_s)
+void
+slot_retire_stuck(struct proc *p, unsigned int pool)
 {
 	struct worker *w;
 
@@ -112,10 +113,9 @@ retire_stuck(struct proc *p, unsigned int pool, int64_t grace_s)
 	if (w == NULL)
 		return;
 	log_warn("worker-retire worker=%u stuck=%u", w->number, w->nstuck);
-	worker_retire(w);
 	worker_spawn(p, pool);
-	worker_kill_later(w, grace_s);
-	worker_kill_when_idle(w);
+	worker_kill_later(w, w->grace_s);
+	worker_retire(w);
 }
 
 /* A module is told first; then, as for exec at once, the time is up. */
@@ -141,9 +141,9 @@ slot_on_timer(evutil_socket_t fd, short what, void *arg)
 	memcpy(s->id, job->id, TASK_ID_BYTES);
 	s->attempt = job->attempt;
 	w->nstuck++;
+	w->grace_s = grace_s;
 	proc_job_end(w->proc, job, &result);
+	worker_kill_when_idle(w);
 	if (worker_is_current(w))
-		retire_stuck(w->proc, w->pool, grace_s);
-	else
-		worker_kill_when_idle(w);
+		slot_retire_stuck(w->proc, w->pool);
 }

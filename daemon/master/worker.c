@@ -25,6 +25,7 @@ worker_kill(struct worker *w, const char *why)
 	struct frame f = { .kind = FRAME_KILL, .u.kill.worker = w->number };
 
 	log_warn("worker-kill worker=%u reason=\"%s\"", w->number, why);
+	w->state = WORKER_RETIRING;
 	if (wire_send(&w->proc->launcher, &f, NULL) == -1)
 		log_error("launcher-send frame=KILL error=\"%s\"",
 		    strerror(errno));
@@ -68,6 +69,7 @@ worker_retire(struct worker *w)
 
 	w->state = WORKER_RETIRING;
 	worker_tell(w, &f);
+	worker_kill_when_idle(w);
 }
 
 void
@@ -165,7 +167,6 @@ worker_done(struct worker *w, const struct frame *f)
 		if (w->is_module && job->slot->warned)
 			result.end = PROC_OVERDUE;
 		slot_free(job->slot);
-		worker_kill_when_idle(w);
 		proc_job_end(p, job, &result);
 	} else if (!unstick(w, f->u.done.id, f->u.done.attempt)) {
 		worker_kill(w, "DONE for a job that it does not have");
@@ -243,7 +244,6 @@ worker_on_frame(struct wire *wire, const struct frame *f, const int *fds)
 {
 	struct worker *w = wire->arg;
 
-	(void)fds;
 	switch (f->kind) {
 	case FRAME_HELLO:
 		worker_hello(w, f);
@@ -258,6 +258,7 @@ worker_on_frame(struct wire *wire, const struct frame *f, const int *fds)
 		worker_progress(w, f);
 		break;
 	default:
+		proc_close_fds(f, fds);
 		worker_kill(w, "a frame that workers do not send");
 		break;
 	}
@@ -265,13 +266,14 @@ worker_on_frame(struct wire *wire, const struct frame *f, const int *fds)
 
 /*
  * Its death is the launcher's to report, in a moment.  If it is alive, it
- * has sent nonsense or closed its socket, and must not stay.
+ * has sent nonsense or closed its socket, and must not stay; nor must a job
+ * go there meanwhile.
  */
 void
 worker_on_end(struct wire *wire)
 {
 	struct worker *w = wire->arg;
 
-	if (w->state != WORKER_RETIRING)
-		worker_kill_later(w, SOCKET_END_S);
+	w->state = WORKER_RETIRING;
+	worker_kill_later(w, SOCKET_END_S);
 }
