@@ -276,6 +276,19 @@ START_TEST(many_at_a_time)
 }
 END_TEST
 
+START_TEST(small_when_idle)
+{
+	struct rig r;
+
+	rig_with_probe(&r, 16, "");
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+	if (getenv("VALGRIND") == NULL)
+		ck_assert_int_lt(rig_rss_kib(&r), 4096);
+#endif
+	rig_stop(&r);
+}
+END_TEST
+
 #define N(a)	(int)(sizeof(a) / sizeof((a)[0]))
 
 int
@@ -296,6 +309,7 @@ main(void)
 	tcase_add_test(t, never_returns);
 	tcase_add_loop_test(t, cannot_be_loaded, 0, N(unusable));
 	tcase_add_test(t, many_at_a_time);
+	tcase_add_test(t, small_when_idle);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);

@@ -444,6 +444,23 @@ rig_check_gone(pid_t pid)
 		nap(&left);
 }
 
+long
+rig_rss_kib(struct rig *r)
+{
+	char path[64], line[256];
+	long kib = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)r->pid);
+	ck_assert_ptr_nonnull(f = fopen(path, "re"));
+	while (fgets(line, sizeof(line), f) != NULL)
+		if (sscanf(line, "VmRSS: %ld", &kib) == 1)
+			break;
+	fclose(f);
+	ck_assert_int_gt(kib, 0);
+	return kib;
+}
+
 int
 rig_wait_worker(struct rig *r)
 {

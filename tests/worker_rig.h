@@ -99,6 +99,9 @@ int	rig_wait_worker(struct rig *);
 void	rig_stop(struct rig *);
 void	rig_fini(struct rig *);
 
+/* The worker's VmRSS. */
+long	rig_rss_kib(struct rig *);
+
 /* Where the programs under test are. */
 const char *
 	rig_builddir(void);

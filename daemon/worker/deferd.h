@@ -43,7 +43,7 @@ extern "C" {
 /* Once in a module, outside of any function. */
 #define DEFERD_MODULE							\
 	DEFERD_EXTERN_ DEFERD_EXPORT_ const uint32_t deferd_abi;	\
-	DEFERD_EXPORT_ const uint32_t deferd_abi = DEFERD_ABI;
+	const uint32_t deferd_abi = DEFERD_ABI;
 
 #define DEFERD_EXPORT_	__attribute__((visibility("default")))
 #ifdef __cplusplus
