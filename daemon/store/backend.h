@@ -46,6 +46,12 @@ struct store_backend {
 	void		 (*apply)(void *, struct store_op *list,
 			    int64_t *bytes, int64_t *tasks);
 
+	/*
+	 * Upkeep after a batch, in a step that the next one can wait for;
+	 * true if there is more to do.  On the writer thread.  NULL: none.
+	 */
+	bool		 (*tidy)(void *);
+
 	/* One LOAD.  On the reader thread if threaded. */
 	void		 (*load)(void *, struct store_op *);
 
@@ -63,6 +69,7 @@ struct store_backend {
 };
 
 extern const struct store_backend store_memory;
+extern const struct store_backend store_sqlite;	/* #ifdef HAVE_SQLITE */
 
 /* Head and body. */
 static inline uint64_t

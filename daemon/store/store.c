@@ -20,6 +20,9 @@
  * Closing the last descriptor of a large file frees its blocks, which takes
  * a while: that, too, is done by the io threads.
  *
+ * After each batch the back-end may tidy up, a step at a time.  The answers
+ * have left by then, and the next batch waits for one step at most.
+ *
  * Everything here runs on the loop but for the functions named *_run.
  */
 #include "config.h"
@@ -55,6 +58,14 @@ struct batch {
 	uint64_t	 reserved;	/* bytes that somebody has */
 };
 
+/* A step of upkeep: under way, or asked for while one is. */
+struct tidy {
+	struct work	 work;
+	struct store	*store;
+	bool		 busy;
+	bool		 more;		/* the writer's while busy */
+};
+
 struct store {
 	const struct store_backend *backend;
 	void		*state;		/* the back-end's */
@@ -66,6 +77,7 @@ struct store {
 		struct store_op *head, *tail;
 	} queue;
 	struct batch	 batch;
+	struct tidy	 tidy;
 
 	uint64_t	 max_tasks, max_bytes;
 	int64_t		 tasks, bytes;	/* kept */
@@ -82,6 +94,9 @@ struct waste {
 
 static const struct store_backend *const backends[] = {
 	&store_memory,
+#ifdef HAVE_SQLITE
+	&store_sqlite,
+#endif
 };
 
 #define OWNER_OF(w, type)	((type *)((char *)(w) - offsetof(type, work)))
@@ -250,6 +265,36 @@ batch_discard(struct store *s)
 	}
 }
 
+/* -- upkeep --------------------------------------------------------------- */
+
+static void
+tidy_run(struct work *w)
+{
+	struct tidy *t = OWNER_OF(w, struct tidy);
+
+	t->more = t->store->backend->tidy(t->store->state);
+}
+
+/* Behind the batch that the writer has already, if there is one. */
+static void
+tidy_soon(struct store *s)
+{
+	if (!s->backend->tidy || s->tidy.busy)
+		return;
+	s->tidy.busy = true;
+	work_submit(s->writer, &s->tidy.work);
+}
+
+static void
+tidy_done(struct work *w)
+{
+	struct tidy *t = OWNER_OF(w, struct tidy);
+
+	t->busy = false;
+	if (t->more)
+		tidy_soon(t->store);
+}
+
 /* -- batches -------------------------------------------------------------- */
 
 static void	batch_done(struct work *);
@@ -351,6 +396,7 @@ batch_done(struct work *w)
 		else
 			turn_soon(s);
 	}
+	tidy_soon(s);
 	for (; op; op = next) {
 		next = op->next;
 		op->done(op);
@@ -478,6 +524,9 @@ store_open_backend(struct event_base *base, const struct conf *conf,
 	s->batch.store = s;
 	s->batch.work.run = batch_run;
 	s->batch.work.done = batch_done;
+	s->tidy.store = s;
+	s->tidy.work.run = tidy_run;
+	s->tidy.work.done = tidy_done;
 	store_set_conf(s, conf);
 	s->state = backend->open(where, conf, error);
 	if (!s->state || store_start(s, base, error) < 0) {
@@ -538,8 +587,9 @@ store_stop(struct store *s)
 {
 	struct work *w;
 
-	if (work_pool_free(s->writer))
-		batch_settle(s);
+	for (w = work_pool_free(s->writer); w; w = w->next)
+		if (w == &s->batch.work)
+			batch_settle(s);
 	s->writer = NULL;
 	for (w = work_pool_free(s->reader); w; w = w->next)
 		load_drop(OWNER_OF(w, struct store_op));
