@@ -1,0 +1,471 @@
+/*
+ * sqlite_apply - a batch is a transaction.
+ *
+ * What each operation did is noted aside and told only when the commit has
+ * succeeded: until then no operation has a verdict, and its message is
+ * still the caller's.  If anything fails, all of the batch fails.
+ *
+ * A commit that failed needs care.  In WAL mode it writes the changed pages
+ * to the end of the log, the last one with a mark that makes them valid,
+ * syncs the log, and then moves the end.  If the sync fails, the pages and
+ * their mark are in the file, behind an end that did not move: this process
+ * will never see them, but one that comes after a crash finds the end by
+ * reading, and would find tasks that their clients were refused.  So before
+ * any verdict the place is written over with a commit that means nothing
+ * (it counts itself in `faults`): checksums run from page to page, so one
+ * other page there makes all that follow invalid.  If even that fails, the
+ * store takes no more changes until it succeeds.
+ *
+ * Writing the log back to the database is no part of a commit and cannot make
+ * one fail: see sqlite_tidy.c.
+ */
+#include "config.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/log.h"
+#include "daemon/store/sqlite_priv.h"
+
+#define VOID_TRIES	3
+
+static const char *const sql[SQL_N] = {
+	[SQL_BEGIN] = "BEGIN IMMEDIATE",
+	[SQL_COMMIT] = "COMMIT",
+	[SQL_INSERT_TASK] =
+	    "INSERT INTO tasks (row, id, state, attempt, created, changed,"
+	    " bytes, route, method, path)"
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9)",
+	[SQL_INSERT_REQUEST] =
+	    "INSERT INTO requests (row, file, size, head, body)"
+	    " VALUES (?1, ?2, ?3, ?4, ?5)",
+	[SQL_INSERT_RESPONSE] =
+	    "INSERT INTO responses (row, file, size, head, body,"
+	    " wait_status, cpu_us, max_rss_kib, reason, log)"
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+	[SQL_MOVE] =
+	    "UPDATE tasks SET state = ?4, attempt = ?5, changed = ?6"
+	    " WHERE row = ?1 AND state = ?2 AND attempt = ?3",
+	[SQL_FINISH] =
+	    "UPDATE tasks SET state = ?4, attempt = ?5, changed = ?6,"
+	    " bytes = bytes + ?7"
+	    " WHERE row = ?1 AND state = ?2 AND attempt = ?3",
+	[SQL_FIND] =
+	    "SELECT t.bytes, ifnull(length(q.head), 0) + ifnull(q.size, 0),"
+	    " ifnull(q.file, p.file) FROM tasks t"
+	    " LEFT JOIN requests q ON q.row = t.row"
+	    " LEFT JOIN responses p ON p.row = t.row WHERE t.row = ?1",
+	[SQL_DELETE_TASK] = "DELETE FROM tasks WHERE row = ?1",
+	[SQL_DELETE_REQUEST] = "DELETE FROM requests WHERE row = ?1",
+	[SQL_DELETE_RESPONSE] = "DELETE FROM responses WHERE row = ?1",
+	[SQL_VOID] = "UPDATE faults SET commits = commits + 1,"
+	    " changed = CAST((julianday('now') - 2440587.5) * 86400000"
+	    " AS INTEGER)",
+	[SQL_FREE_PAGES] =
+	    "SELECT freelist_count, page_count"
+	    " FROM pragma_freelist_count, pragma_page_count",
+};
+
+int
+sqlite_apply_prepare(struct sqlite *s)
+{
+	int i, rc = SQLITE_OK;
+
+	for (i = 0; i < SQL_N && rc == SQLITE_OK; i++)
+		rc = sqlite3_prepare_v3(s->writer, sql[i], -1,
+		    SQLITE_PREPARE_PERSISTENT, &s->sql[i], NULL);
+	return rc;
+}
+
+/* -- one operation -------------------------------------------------------- */
+
+static int
+bind_text(sqlite3_stmt *st, int i, const char *text)
+{
+	return sqlite3_bind_text(st, i, text, -1, SQLITE_STATIC);
+}
+
+static int
+bind_state(sqlite3_stmt *st, int i, enum task_state state)
+{
+	return bind_text(st, i, task_state_names[state]);
+}
+
+/* NULL is NULL, and a blob of nothing is a blob of nothing. */
+static int
+bind_blob(sqlite3_stmt *st, int i, const struct blob *b)
+{
+	return b ? sqlite3_bind_blob64(st, i, b->data, b->len, SQLITE_STATIC) :
+	    sqlite3_bind_null(st, i);
+}
+
+/* row, file, size, head, body: the same in requests and in responses. */
+static int
+bind_message(sqlite3_stmt *st, int64_t row, const struct message *m)
+{
+	int bad = sqlite3_bind_int64(st, 1, row);
+
+	bad |= m->body.fd >= 0 ?
+	    sqlite3_bind_int64(st, 2, (int64_t)m->body.file) :
+	    sqlite3_bind_null(st, 2);
+	bad |= sqlite3_bind_int64(st, 3, (int64_t)m->body.size);
+	bad |= bind_blob(st, 4, m->head);
+	bad |= bind_blob(st, 5, m->body.bytes);
+	return bad;
+}
+
+/* A value that cannot be bound is one that is too big. */
+static int
+run_bound(sqlite3_stmt *st, int bad)
+{
+	return bad ? SQLITE_TOOBIG : sqlite_db_run(st);
+}
+
+static int
+insert_task(struct sqlite *s, const struct store_op *op,
+    const struct sqlite_change *c)
+{
+	sqlite3_stmt *st = s->sql[SQL_INSERT_TASK];
+	char id[TASK_ID_TEXT];
+	int bad;
+
+	bad = sqlite3_bind_int64(st, 1, c->row);
+	bad |= bind_text(st, 2, task_id_text(op->id, id));
+	bad |= bind_state(st, 3, op->to);
+	bad |= sqlite3_bind_int64(st, 4, op->to_attempt);
+	bad |= sqlite3_bind_int64(st, 5, op->now_ms);
+	bad |= sqlite3_bind_int64(st, 6, c->bytes);
+	bad |= bind_text(st, 7, op->route);
+	bad |= bind_text(st, 8, op->method);
+	bad |= bind_text(st, 9, op->path);
+	return run_bound(st, bad);
+}
+
+static int
+change_insert(struct sqlite *s, const struct store_op *op,
+    struct sqlite_change *c)
+{
+	sqlite3_stmt *st = s->sql[SQL_INSERT_REQUEST];
+	int rc;
+
+	c->row = s->next_row++;
+	c->tasks = 1;
+	c->bytes = (int64_t)(message_bytes(&op->message) +
+	    strlen(op->method) + strlen(op->path));
+	rc = insert_task(s, op, c);
+	if (rc == SQLITE_OK)
+		rc = run_bound(st, bind_message(st, c->row, &op->message));
+	return rc;
+}
+
+/* What is kept of a task: SQLITE_ROW, or SQLITE_DONE if there is none. */
+struct kept {
+	int64_t		 bytes, request_bytes;
+	uint64_t	 file;
+};
+
+static int
+find(struct sqlite *s, int64_t row, struct kept *k)
+{
+	sqlite3_stmt *st = s->sql[SQL_FIND];
+	int rc;
+
+	sqlite3_bind_int64(st, 1, row);
+	if ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		k->bytes = sqlite3_column_int64(st, 0);
+		k->request_bytes = sqlite3_column_int64(st, 1);
+		k->file = (uint64_t)sqlite3_column_int64(st, 2);
+	}
+	sqlite3_reset(st);
+	return rc;
+}
+
+static int
+delete_from(struct sqlite *s, enum sqlite_sql which, int64_t row)
+{
+	sqlite3_bind_int64(s->sql[which], 1, row);
+	return sqlite_db_run(s->sql[which]);
+}
+
+/* The conditional step; *moved says whether the condition held. */
+static int
+update_task(struct sqlite *s, const struct store_op *op, sqlite3_stmt *st,
+    bool *moved)
+{
+	int rc, bad;
+
+	bad = sqlite3_bind_int64(st, 1, op->row);
+	bad |= bind_state(st, 2, op->from);
+	bad |= sqlite3_bind_int64(st, 3, op->from_attempt);
+	bad |= bind_state(st, 4, op->to);
+	bad |= sqlite3_bind_int64(st, 5, op->to_attempt);
+	bad |= sqlite3_bind_int64(st, 6, op->now_ms);
+	rc = run_bound(st, bad);
+	*moved = rc == SQLITE_OK && sqlite3_changes(s->writer) > 0;
+	return rc;
+}
+
+static int
+insert_response(struct sqlite *s, const struct store_op *op)
+{
+	sqlite3_stmt *st = s->sql[SQL_INSERT_RESPONSE];
+	const struct store_outcome *o = &op->outcome;
+	int bad = bind_message(st, op->row, &op->message);
+
+	bad |= sqlite3_bind_int64(st, 6, o->wait_status);
+	bad |= sqlite3_bind_int64(st, 7, (int64_t)o->cpu_us);
+	bad |= sqlite3_bind_int64(st, 8, (int64_t)o->max_rss_kib);
+	bad |= bind_text(st, 9, o->reason ? o->reason : "");
+	bad |= o->log_len > 0 ?
+	    sqlite3_bind_blob64(st, 10, o->log, o->log_len, SQLITE_STATIC) :
+	    sqlite3_bind_null(st, 10);
+	return run_bound(st, bad);
+}
+
+static int64_t
+response_bytes(const struct store_op *op)
+{
+	const char *reason = op->outcome.reason;
+
+	return (int64_t)(message_bytes(&op->message) +
+	    (reason ? strlen(reason) : 0) + op->outcome.log_len);
+}
+
+/* The response takes the place of the request. */
+static int
+change_finish(struct sqlite *s, const struct store_op *op,
+    struct sqlite_change *c)
+{
+	sqlite3_stmt *st = s->sql[SQL_FINISH];
+	struct kept k = { .file = 0 };
+	bool moved;
+	int rc = find(s, op->row, &k);
+
+	if (rc != SQLITE_ROW) {
+		c->verdict = STORE_LOST;
+		return rc == SQLITE_DONE ? SQLITE_OK : rc;
+	}
+	c->bytes = response_bytes(op) - k.request_bytes;
+	c->file = k.file;
+	sqlite3_bind_int64(st, 7, c->bytes);
+	rc = update_task(s, op, st, &moved);
+	if (rc == SQLITE_OK && !moved)
+		*c = (struct sqlite_change){ .verdict = STORE_LOST };
+	if (rc != SQLITE_OK || !moved)
+		return rc;
+	s->deleted = true;
+	rc = delete_from(s, SQL_DELETE_REQUEST, op->row);
+	return rc == SQLITE_OK ? insert_response(s, op) : rc;
+}
+
+static int
+change_move(struct sqlite *s, const struct store_op *op,
+    struct sqlite_change *c)
+{
+	bool moved;
+	int rc;
+
+	if (task_finished(op->to))
+		return change_finish(s, op, c);
+	rc = update_task(s, op, s->sql[SQL_MOVE], &moved);
+	if (!moved)
+		c->verdict = STORE_LOST;
+	return rc;
+}
+
+static int
+change_remove(struct sqlite *s, const struct store_op *op,
+    struct sqlite_change *c)
+{
+	struct kept k = { .file = 0 };
+	int rc = find(s, op->row, &k);
+
+	if (rc != SQLITE_ROW) {
+		c->verdict = STORE_LOST;
+		return rc == SQLITE_DONE ? SQLITE_OK : rc;
+	}
+	c->bytes = -k.bytes;
+	c->tasks = -1;
+	c->file = k.file;
+	s->deleted = true;
+	rc = delete_from(s, SQL_DELETE_TASK, op->row);
+	if (rc == SQLITE_OK)
+		rc = delete_from(s, SQL_DELETE_REQUEST, op->row);
+	if (rc == SQLITE_OK)
+		rc = delete_from(s, SQL_DELETE_RESPONSE, op->row);
+	return rc;
+}
+
+static int
+change(struct sqlite *s, const struct store_op *op, struct sqlite_change *c)
+{
+	*c = (struct sqlite_change){ .verdict = STORE_OK };
+	if (op->kind == STORE_INSERT)
+		return change_insert(s, op, c);
+	if (op->kind == STORE_MOVE)
+		return change_move(s, op, c);
+	assert(op->kind == STORE_REMOVE);
+	return change_remove(s, op, c);
+}
+
+/* -- a batch -------------------------------------------------------------- */
+
+/* Statements are reset before: nothing keeps the transaction open. */
+static void
+roll_back(struct sqlite *s)
+{
+	if (!sqlite3_get_autocommit(s->writer))
+		sqlite3_exec(s->writer, "ROLLBACK", NULL, NULL, NULL);
+}
+
+/* Writes over what a failed commit may have left; an SQLite code. */
+static int
+make_certain(struct sqlite *s)
+{
+	int i, rc = SQLITE_OK;
+
+	for (i = 0; s->uncertain && i < VOID_TRIES; i++) {
+		roll_back(s);
+		rc = sqlite_db_run(s->sql[SQL_VOID]);
+		if (rc == SQLITE_OK)
+			s->uncertain = false;
+	}
+	return rc;
+}
+
+static int
+begin(struct sqlite *s)
+{
+	int rc;
+
+	roll_back(s);
+	rc = make_certain(s);
+	return rc == SQLITE_OK ? sqlite_db_run(s->sql[SQL_BEGIN]) : rc;
+}
+
+static int
+commit(struct sqlite *s)
+{
+	int rc = sqlite_db_run(s->sql[SQL_COMMIT]);
+
+	s->uncertain = rc != SQLITE_OK;
+	return rc;
+}
+
+/* Refused already by store.c. */
+static bool
+is_refused(const struct store_op *op)
+{
+	return op->verdict != STORE_OK;
+}
+
+static int
+run_batch(struct sqlite *s, const struct store_op *op)
+{
+	struct sqlite_change *c = s->change;
+	int rc = begin(s);
+
+	for (; op && rc == SQLITE_OK; op = op->next)
+		if (!is_refused(op))
+			rc = change(s, op, c++);
+	return rc == SQLITE_OK ? commit(s) : rc;
+}
+
+/*
+ * The commit holds.  An op's bytes are in the database, its file has a row
+ * that names it: what is left there is for store.c to give back, with the
+ * file that no row names any more.
+ */
+static void
+tell(struct sqlite *s, struct store_op *op, int64_t *bytes, int64_t *tasks)
+{
+	const struct sqlite_change *c = s->change;
+
+	for (; op; op = op->next) {
+		if (is_refused(op))
+			continue;
+		op->verdict = c->verdict;
+		*bytes += c->bytes;
+		*tasks += c->tasks;
+		if (op->kind == STORE_INSERT)
+			op->row = c->row;
+		if (c->verdict == STORE_OK && (op->kind != STORE_MOVE ||
+		    task_finished(op->to)))
+			op->message.body.file = c->file;
+		c++;
+	}
+}
+
+static void
+tell_failed(struct store_op *op, enum store_verdict v)
+{
+	for (; op; op = op->next)
+		if (!is_refused(op))
+			op->verdict = v;
+}
+
+/* Room for the notes on each operation; false: no memory. */
+static bool
+make_room(struct sqlite *s, const struct store_op *op)
+{
+	struct sqlite_change *more;
+	size_t n = 0;
+
+	for (; op; op = op->next)
+		n++;
+	if (n <= s->nchanges)
+		return true;
+	more = reallocarray(s->change, n, sizeof(*more));
+	if (!more)
+		return false;
+	s->change = more;
+	s->nchanges = n;
+	return true;
+}
+
+static enum store_verdict
+fail_batch(struct sqlite *s, int rc)
+{
+	enum store_verdict v = sqlite_db_fault(s, s->writer, "change", rc);
+
+	roll_back(s);
+	rc = make_certain(s);
+	if (rc != SQLITE_OK)
+		sqlite_db_fault(s, s->writer, "undo a failed commit in", rc);
+	return v;
+}
+
+void
+sqlite_apply(void *state, struct store_op *list, int64_t *bytes,
+    int64_t *tasks)
+{
+	struct sqlite *s = state;
+	int rc;
+
+	if (!make_room(s, list)) {
+		log_error("store: no memory for a batch");
+		tell_failed(list, STORE_FAILED);
+		return;
+	}
+	rc = run_batch(s, list);
+	if (rc == SQLITE_OK)
+		tell(s, list, bytes, tasks);
+	else
+		tell_failed(list, fail_batch(s, rc));
+}
+
+/* A last try: closing leaves no log behind only if all goes well. */
+void
+sqlite_apply_finish(struct sqlite *s)
+{
+	int i, rc;
+
+	rc = make_certain(s);
+	if (rc != SQLITE_OK)
+		sqlite_db_fault(s, s->writer, "undo a failed commit in", rc);
+	for (i = 0; i < SQL_N; i++)
+		sqlite3_finalize(s->sql[i]);
+	free(s->change);
+}

@@ -1,0 +1,197 @@
+/*
+ * sqlite_priv - what the files of the SQLite store share.
+ *
+ *	sqlite.c	the back-end: open, scan, close
+ *	sqlite_apply.c	batches of changes			writer thread
+ *	sqlite_load.c	requests and responses			reader thread
+ *	sqlite_spool.c	bodies in files				loop, io threads
+ *	sqlite_tidy.c	the log written back, space given back	writer thread
+ *	sqlite_db.c	connections, statements, faults		any
+ *	sqlite_schema.c	tables, versions			at start
+ *	sqlite_check.c	is it sound?				a thread of its own
+ */
+#ifndef DAEMON_STORE_SQLITE_PRIV_H
+#define DAEMON_STORE_SQLITE_PRIV_H
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "daemon/store/backend.h"
+
+#define SQLITE_SPOOL_NAME	17	/* 16 hex digits and NUL */
+#define SQLITE_FAULTS		8	/* causes remembered */
+
+/* The statements of the writer, by the table in sqlite_apply.c. */
+enum sqlite_sql {
+	SQL_BEGIN,
+	SQL_COMMIT,
+	SQL_INSERT_TASK,
+	SQL_INSERT_REQUEST,
+	SQL_INSERT_RESPONSE,
+	SQL_MOVE,
+	SQL_FINISH,
+	SQL_FIND,
+	SQL_DELETE_TASK,
+	SQL_DELETE_REQUEST,
+	SQL_DELETE_RESPONSE,
+	SQL_VOID,
+	SQL_FREE_PAGES,
+	SQL_N
+};
+
+/* What an operation has done, if the commit holds. */
+struct sqlite_change {
+	enum store_verdict verdict;
+	int64_t		 row;		/* INSERT: the new one */
+	uint64_t	 file;		/* nobody's any more; 0: none */
+	int64_t		 bytes, tasks;
+};
+
+struct sqlite_spool {
+	int		 dir;		/* locked while we live */
+	_Atomic uint64_t next;		/* the number of the next file */
+};
+
+/* A cause of trouble, and when it was last said. */
+struct sqlite_fault {
+	const char	*what;
+	int		 rc;
+	time_t		 said;
+	unsigned int	 unsaid;	/* times since */
+};
+
+struct sqlite {
+	char		*path;
+	int		 lock;		/* the file PATH.lock, locked */
+	struct sqlite_spool spool;
+
+	/* the writer's */
+	sqlite3		*writer;
+	sqlite3_stmt	*sql[SQL_N];
+	int64_t		 next_row;
+	bool		 uncertain;	/* a commit failed and may be in the WAL */
+	bool		 deleted;	/* something, since pages were counted */
+	int		 wal_pages;	/* in the WAL after the last commit */
+	int		 wal_tried;	/* when it was last written back */
+	struct sqlite_change *change;	/* one for each of a batch */
+	size_t		 nchanges;
+
+	/* the reader's */
+	sqlite3		*reader;
+	sqlite3_stmt	*load_request, *load_response;
+
+	pthread_mutex_t	 lock_faults;	/* guards what follows */
+	struct sqlite_fault faults[SQLITE_FAULTS];
+	pthread_t	 check;
+	bool		 check_started;	/* there is a thread to join */
+	time_t		 check_at;	/* when it was started */
+	_Atomic bool	 check_running, check_stop;
+};
+
+/* -- sqlite_db.c ---------------------------------------------------------- */
+
+/*
+ * Opens a connection to a file that is there.  An SQLite result code;
+ * *db may be set, for its message, in either case.
+ */
+int	sqlite_db_open(sqlite3 **db, const char *path, bool readonly);
+
+/* Runs a statement that gives no row, or one that nobody wants. */
+int	sqlite_db_run(sqlite3_stmt *);
+
+/* The number that a query gives; `none` if it gives no row or NULL. */
+int	sqlite_db_number(sqlite3 *, const char *sql, int64_t none,
+	    int64_t *number);
+
+/* Why `path` cannot be used, for people, in error[CONF_ERROR_MAX]. */
+void	sqlite_db_explain(sqlite3 *, int rc, const char *path, char *error);
+
+/*
+ * Something failed while running: says so, once a minute for each cause,
+ * has the file checked if the disk is to blame, and gives the verdict.
+ */
+enum store_verdict
+	sqlite_db_fault(struct sqlite *, sqlite3 *, const char *what, int rc);
+
+/* -- sqlite_schema.c ------------------------------------------------------ */
+
+/* Leads from one version of the schema to the next, inside a transaction. */
+typedef int sqlite_step(sqlite3 *);
+
+extern sqlite_step *const sqlite_schema_steps[];
+extern const int sqlite_schema_version;
+
+/*
+ * Brings a new or an older file to version `nsteps`; refuses what is not
+ * deferd's, or newer, or damaged.  0, or -1 with a message.
+ */
+int	sqlite_schema_open(sqlite3 *, const char *path,
+	    sqlite_step *const *steps, int nsteps, char *error)
+	__attribute__((warn_unused_result));
+
+/* -- sqlite_spool.c ------------------------------------------------------- */
+
+/* Makes the directory if need be, and locks it.  0, or -1 with a message. */
+int	sqlite_spool_open(struct sqlite *, const char *dir, char *error)
+	__attribute__((warn_unused_result));
+void	sqlite_spool_close(struct sqlite *);
+
+/*
+ * Deletes the files that no row names, says which rows name a file that is
+ * not there, and sets the next number above all of them.  An SQLite code.
+ */
+int	sqlite_spool_sweep(struct sqlite *, sqlite3 *);
+
+/*
+ * Calls `stray` for each file that no row names (NULL: not asked), `missing`
+ * for each row that names a file that is not there or is cut short; either
+ * way *last is the greatest number seen.  An SQLite code.
+ */
+struct sqlite_spool_audit {
+	void		(*stray)(void *arg, int dir, const char *name);
+	void		(*missing)(void *arg, const char *id, const char *name);
+	void		*arg;
+	uint64_t	 last;
+};
+int	sqlite_spool_audit(int dir, sqlite3 *, struct sqlite_spool_audit *);
+
+int	sqlite_spool_create(void *, struct body *);
+int	sqlite_spool_sync(void *, const struct body *);
+void	sqlite_spool_drop(void *, uint64_t file);
+
+/* Opens a body for reading: a descriptor, or -1 with errno. */
+int	sqlite_spool_read(const struct sqlite *, uint64_t file, uint64_t size);
+
+/* -- sqlite_apply.c, sqlite_load.c, sqlite_tidy.c ------------------------- */
+
+int	sqlite_apply_prepare(struct sqlite *);	/* an SQLite code */
+void	sqlite_apply_finish(struct sqlite *);
+void	sqlite_apply(void *, struct store_op *, int64_t *bytes,
+	    int64_t *tasks);
+
+int	sqlite_load_prepare(struct sqlite *);	/* an SQLite code */
+void	sqlite_load_finish(struct sqlite *);
+void	sqlite_load(void *, struct store_op *);
+
+void	sqlite_tidy_prepare(struct sqlite *);
+bool	sqlite_tidy(void *);
+
+/* -- sqlite_check.c ------------------------------------------------------- */
+
+/*
+ * Calls `say` for each line of what is wrong; *problems counts them.  An
+ * SQLite code; SQLITE_INTERRUPT when `stop` became true.
+ */
+int	sqlite_check_file(sqlite3 *, void (*say)(void *, const char *),
+	    void *arg, _Atomic bool *stop, int *problems);
+
+/* In a thread of its own, with a connection of its own; says the result. */
+void	sqlite_check_start(struct sqlite *);	/* lock_faults is held */
+void	sqlite_check_end(struct sqlite *);
+
+#endif
