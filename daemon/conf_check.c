@@ -5,6 +5,8 @@
  * beside them in the table.  Control characters never get here: conf_scan
  * refuses them wherever they are.
  */
+#include "config.h"
+
 #include <limits.h>
 #include <string.h>
 #include <sys/un.h>
@@ -66,10 +68,16 @@ conf_check_socket_or_none(const char *text)
 	return text[0] == '\0' || conf_check_socket(text);
 }
 
-/* The durable stores join here. */
 bool
 conf_check_store(const char *text)
 {
+#ifdef HAVE_SQLITE
+	static const char sqlite[] = "sqlite:";
+
+	if (begins(text, sqlite))
+		return conf_check_path(text + strlen(sqlite)) &&
+		    text[strlen(text) - 1] != '/';
+#endif
 	return strcmp(text, "memory") == 0;
 }
 

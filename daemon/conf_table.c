@@ -4,6 +4,8 @@
  * To add one: a field in conf.h and a row here.  Reading, defaults, `deferd
  * -n`, reload and the manual follow.
  */
+#include "config.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +40,11 @@
 #define A_SOCKET	"an absolute path of at most 107 bytes"
 #define A_PATH		"an absolute path"
 #define OR_NONE		", or \"\" for none"
+#ifdef HAVE_SQLITE
+#define A_STORE		"\"memory\", or \"sqlite:PATH\" with an absolute path"
+#else
+#define A_STORE		"\"memory\" (this build has no SQLite)"
+#endif
 #define A_USER		"the name of a user"
 
 const struct conf_setting conf_table[] = {
@@ -51,7 +58,7 @@ const struct conf_setting conf_table[] = {
 	    .meaning = "the operator's socket; 0600" },
 	{ "store", KIND_TEXT, TOP(store),
 	    .check = conf_check_store,
-	    .expected = "\"memory\" (this build has no SQLite)",
+	    .expected = A_STORE,
 	    .def = "memory",
 	    .meaning = "where tasks are kept" },
 	{ "spool", KIND_TEXT, TOP(spool),

@@ -2,6 +2,8 @@
  * Settings: what is read, what is refused and in which words, and that what
  * is printed can be read again.
  */
+#include "config.h"
+
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -222,9 +224,21 @@ static const struct {
 	{ "rerun = \"sometimes\"\n" ROUTE,
 	    "f:1: rerun: expected \"idempotent\", \"always\" or \"never\", "
 	    "got sometimes" },
+#ifdef HAVE_SQLITE
+	{ "store = \"sqlite:tasks.db\"\n" ROUTE,
+	    "f:1: store: expected \"memory\", or \"sqlite:PATH\" with an "
+	    "absolute path, got \"sqlite:tasks.db\"" },
+	{ "store = \"sqlite:/var/lib/deferd/\"\n" ROUTE,
+	    "f:1: store: expected \"memory\", or \"sqlite:PATH\" with an "
+	    "absolute path, got \"sqlite:/var/lib/deferd/\"" },
+	{ "store = \"sqlite\"\n" ROUTE,
+	    "f:1: store: expected \"memory\", or \"sqlite:PATH\" with an "
+	    "absolute path, got sqlite" },
+#else
 	{ "store = \"sqlite:/var/lib/deferd/tasks.db\"\n" ROUTE,
 	    "f:1: store: expected \"memory\" (this build has no SQLite), got "
 	    "\"sqlite:/var/lib/deferd/tasks.db\"" },
+#endif
 	{ "socket = \"deferd.sock\"\n" ROUTE,
 	    "f:1: socket: expected an absolute path of at most 107 bytes, got "
 	    "deferd.sock" },
