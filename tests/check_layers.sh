@@ -36,7 +36,7 @@ sched view
 proc+slot+worker table
 job
 memory sqlite
-store+backend
+store+backend check
 body work task wire stream clock
 '
 
@@ -46,7 +46,7 @@ check.h			tests
 confuse.h		daemon/conf_read.c
 event2/			daemon/master daemon/store tests
 jansson.h		daemon/master tests
-sqlite3.h		daemon/store/sqlite.c
+sqlite3.h		daemon/store/sqlite_priv.h tests
 sha2.h			daemon/master daemon/store
 uuid			daemon/master
 uthash.h		daemon/master daemon/store daemon/worker
