@@ -22,6 +22,7 @@
 #define HEAD_CAP	(SCGI_HEAD_MAX + 2 * HEAD_READ)
 #define LINGER_S	2	/* for a peer that is still sending nonsense */
 #define DOOR_FDS	2	/* its stdin and its stdout */
+#define DISCARDS_PER_TURN 4	/* then the other connections have theirs */
 
 enum conn_state {
 	CONN_HEAD,
@@ -119,6 +120,13 @@ set_deadline(struct conn *c, int64_t seconds)
 	c->deadline_ms = clock_mono_ms() + 1000 * seconds;
 }
 
+/* Asked after reading: what came in time counts, however late it is read. */
+static bool
+is_late(const struct conn *c)
+{
+	return clock_mono_ms() >= c->deadline_ms;
+}
+
 /* --- the answer -------------------------------------------------------------- */
 
 /*
@@ -131,7 +139,7 @@ on_sent(struct outlet *o, bool sent)
 	struct conn *c = o->arg;
 
 	if (has_door(c)) {
-		if (c->unread > 0)
+		if (c->unread > 0 || c->garbled)
 			stream_refuse_input(c->in);
 		close_conn(c);
 		return;
@@ -177,7 +185,7 @@ reply(struct conn *c, int made)
 		close_conn(c);
 		return;
 	}
-	if (c->unread == 0 || has_door(c)) {
+	if (c->unread == 0 || c->garbled || has_door(c)) {
 		send_answer(c);
 		return;
 	}
@@ -209,23 +217,30 @@ discard(struct conn *c)
 }
 
 static void
-on_drainable(struct conn *c, bool late)
+discard_some(struct conn *c)
 {
-	while (!late && c->unread > 0 && discard(c))
+	int i = 0;
+
+	while (i++ < DISCARDS_PER_TURN && c->unread > 0 && discard(c))
 		;
-	if (late || c->unread == 0)
+}
+
+static void
+on_drainable(struct conn *c)
+{
+	discard_some(c);
+	if (c->unread == 0 || is_late(c))
 		send_answer(c);
 	else
 		wait_for_input(c);
 }
 
 static void
-on_lingering(struct conn *c, bool late)
+on_lingering(struct conn *c)
 {
 	c->unread = UINT64_MAX;
-	while (!late && c->unread > 0 && discard(c))
-		;
-	if (late || c->unread == 0)
+	discard_some(c);
+	if (c->unread == 0 || is_late(c))
 		close_conn(c);
 	else
 		wait_for_input(c);
@@ -333,7 +348,6 @@ on_body(struct intake *in, enum intake_verdict verdict)
 		refuse(c, PROBLEM_BAD_REQUEST, "the body was cut short");
 		break;
 	case INTAKE_LATE:
-		c->unread = 0;
 		c->garbled = true;
 		refuse(c, PROBLEM_BAD_REQUEST, "the body came too slowly");
 		break;
@@ -530,10 +544,8 @@ refuse_head(struct conn *c, int status, const char *why)
 
 /* How much of the body has not come with the head. */
 static uint64_t
-body_behind(const struct conn *c)
+body_behind(const struct conn *c, int64_t length)
 {
-	int64_t length = c->req.content_length;
-
 	if (length == SCGI_LENGTH_UNKNOWN)
 		return UINT64_MAX;
 	if ((uint64_t)length <= buf_len(&c->head))
@@ -557,17 +569,15 @@ take_head(struct conn *c, const struct scgi *parsed, size_t head_bytes)
 	}
 	buf_consume(&c->head, head_bytes);
 	scgi.block = (const char *)c->block->data;
+	c->unread = body_behind(c, scgi_content_length(&scgi));
+	c->garbled = c->unread == UINT64_MAX && !has_door(c);
 	status = request_init(&c->req, &scgi, c->env->conf, &why);
 	if (status != 0) {
-		c->garbled = true;
 		refuse_head(c, status, why);
 		return;
 	}
 	c->has_req = true;
-	c->unread = body_behind(c);
-	if (c->req.content_length == SCGI_LENGTH_UNKNOWN && !has_door(c)) {
-		c->unread = 0;
-		c->garbled = true;
+	if (c->garbled) {
 		refuse(c, PROBLEM_BAD_REQUEST, "no CONTENT_LENGTH");
 		return;
 	}
@@ -659,7 +669,10 @@ read_head(struct conn *c)
 	if (n == -1 && errno == EINTR)
 		return true;
 	if (n == -1 && errno == EAGAIN) {
-		wait_for_input(c);
+		if (is_late(c))
+			close_conn(c);
+		else
+			wait_for_input(c);
 		return false;
 	}
 	if (n == 0 && buf_len(&c->head) > 0) {
@@ -680,21 +693,17 @@ static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *c = arg;
-	bool late = (what & EV_TIMEOUT) != 0;
 
-	(void)fd;
+	(void)fd, (void)what;
 	switch (c->state) {
 	case CONN_HEAD:
-		if (late)
-			close_conn(c);
-		else
-			conn_start(c);
+		conn_start(c);
 		break;
 	case CONN_DRAIN:
-		on_drainable(c, late);
+		on_drainable(c);
 		break;
 	case CONN_LINGER:
-		on_lingering(c, late);
+		on_lingering(c);
 		break;
 	default:
 		break;
