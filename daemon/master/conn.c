@@ -87,6 +87,8 @@ conn_free(struct conn *c)
 {
 	if (c->readable != NULL)
 		event_free(c->readable);
+	if (c->env->store == NULL)
+		c->intake.store = NULL;
 	intake_fini(&c->intake);
 	outlet_fini(&c->outlet);
 	answer_fini(&c->answer);

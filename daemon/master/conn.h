@@ -46,7 +46,10 @@ struct conn *
 /* Begins to read; closed() may be called before this returns. */
 void	conn_start(struct conn *);
 
-/* Frees it, whatever its state; no thread may be working for it. */
+/*
+ * Frees it, whatever its state; no thread may be working for it.  With
+ * env->store NULL, closed by now, nothing is given back to the store.
+ */
 void	conn_free(struct conn *);
 
 #endif

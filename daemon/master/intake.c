@@ -61,6 +61,8 @@ intake_fini(struct intake *in)
 	buf_fini(&in->small);
 	if (in->store != NULL)
 		give_back(in);
+	else
+		body_fini(&in->body);
 }
 
 static void

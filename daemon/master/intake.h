@@ -62,7 +62,10 @@ void	intake_init(struct intake *);
  */
 void	intake_start(struct intake *, const void *first, size_t len);
 
-/* Releases whatever the caller has not taken.  Not while a thread copies. */
+/*
+ * Releases whatever the caller has not taken.  Not while a thread copies.
+ * Who has closed the store sets `store` to NULL before.
+ */
 void	intake_fini(struct intake *);
 
 /* Whether a thread is copying, so that intake_fini() has to wait for done(). */

@@ -292,6 +292,7 @@ server_free(struct server *s)
 {
 	struct guest *g, *tmp;
 
+	s->env->store = NULL;
 	close_listener(&s->data);
 	close_listener(&s->control);
 	DL_CONCAT(s->dead, s->open);

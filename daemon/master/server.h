@@ -25,7 +25,10 @@ struct server *
 	server_new(struct conn_env *, int listen_fd, int control_fd)
 	__attribute__((warn_unused_result));
 
-/* Closes listeners and connections.  No thread may be working for them. */
+/*
+ * Closes listeners and connections.  After store_close(), since the store
+ * borrows from them; no thread may be working for them.
+ */
 void	server_free(struct server *);
 
 /* The peers of env->conf, anew. */
