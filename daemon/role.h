@@ -22,5 +22,6 @@
 /* In $libexecdir/deferd, or where $DEFERD_LIBEXECDIR says (build trees). */
 #define ROLE_MASTER_PROGRAM	"deferd-master"
 #define ROLE_WORKER_PROGRAM	"deferd-worker"
+#define ROLE_CHECK_PROGRAM	"deferd-check"	/* deferd -n --check-store */
 
 #endif

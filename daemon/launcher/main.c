@@ -17,25 +17,36 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/launcher/keeper.h"
 #include "daemon/log.h"
+#include "daemon/role.h"
 
 struct options {
 	char		*path;		/* -c; absolute */
 	char		*socket;	/* -s; absolute */
-	bool		 foreground, check, debug;
+	bool		 foreground, check, check_store, debug;
+};
+
+static const struct option long_options[] = {
+	{ "check-store", no_argument, NULL, 'S' },
+	{ 0 }
 };
 
 static void __attribute__((noreturn))
 usage(void)
 {
-	fputs("usage: deferd [-dfnV] [-c file] [-s socket]\n", stderr);
+	fputs("usage: deferd [-dfV] [-c file] [-s socket]\n"
+	    "       deferd -n [--check-store] [-c file]\n", stderr);
 	exit(2);
 }
 
@@ -62,7 +73,8 @@ read_options(struct options *o, int argc, char **argv)
 	int c;
 
 	*o = (struct options){ 0 };
-	while ((c = getopt(argc, argv, "c:dfns:V")) != -1)
+	while ((c = getopt_long(argc, argv, "c:dfns:V", long_options,
+	    NULL)) != -1)
 		switch (c) {
 		case 'c':
 			free(o->path);
@@ -77,6 +89,9 @@ read_options(struct options *o, int argc, char **argv)
 		case 'n':
 			o->check = true;
 			break;
+		case 'S':
+			o->check_store = true;
+			break;
 		case 's':
 			free(o->socket);
 			o->socket = absolute(optarg);
@@ -87,7 +102,7 @@ read_options(struct options *o, int argc, char **argv)
 		default:
 			usage();
 		}
-	if (optind < argc)
+	if (optind < argc || (o->check_store && !o->check))
 		usage();
 	if (!o->path && access(DEFERD_CONF, F_OK) == 0)
 		o->path = absolute(DEFERD_CONF);
@@ -136,9 +151,34 @@ find_users(struct spawn_user *user, struct spawn_user *run_as,
 		log_warn("run-as is root: so is every task");
 }
 
+/* A program of its own, as the store's owner: there is no database in here. */
 static int
-check(const struct conf *conf)
+check_store(const struct conf *conf, const struct spawn_user *user)
 {
+	char *argv[] = { (char *)(uintptr_t)ROLE_CHECK_PROGRAM, conf->store,
+	    conf->spool, NULL };
+	struct spawn s = { .program = ROLE_CHECK_PROGRAM, .argv = argv,
+	    .stderr_fd = STDOUT_FILENO, .user = user, .mask = 077,
+	    .death_signal = SIGKILL };
+	pid_t pid = spawn(&s);
+	int status;
+
+	if (pid == -1) {
+		log_error("cannot start %s: %s", ROLE_CHECK_PROGRAM,
+		    strerror(errno));
+		return 1;
+	}
+	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+static int
+check(const struct options *o, const struct conf *conf,
+    const struct spawn_user *user)
+{
+	if (o->check_store)
+		return check_store(conf, user);
 	conf_print(conf, stdout);
 	settings_warn(conf);
 	return fflush(stdout) == 0 ? 0 : 1;
@@ -179,12 +219,12 @@ main(int argc, char **argv)
 	k.foreground = o.foreground;
 	k.debug = o.debug;
 	daemonize_init(&k.daemonize);
-	if (!o.check && geteuid() == 0) {
+	if ((!o.check || o.check_store) && geteuid() == 0) {
 		find_users(&user, &run_as, k.settings.conf);
 		k.user = &user;
 		k.run_as = &run_as;
 	}
-	status = o.check ? check(k.settings.conf) : serve(&k);
+	status = o.check ? check(&o, k.settings.conf, k.user) : serve(&k);
 	settings_fini(&k.settings);
 	free(user.name);
 	free(run_as.name);
