@@ -1,0 +1,347 @@
+/*
+ * check_server - who may come in, and how many at once.
+ *
+ * Who may is asked by processes with other uids, so only root's run of it
+ * asks everything.
+ */
+#include <check.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ipc/sock.h"
+#include "tests/conn_rig.h"
+
+#define DAEMON_UID	1	/* "daemon" and "nobody", as they are anywhere */
+#define NOBODY_UID	65534
+
+/* As uid: sends a request, and copies what comes back to `out`. */
+static void
+ask_as(uid_t uid, const char *path, int out)
+{
+	struct buf b;
+	char some[4096];
+	ssize_t n;
+	int fd;
+
+	head_make(&b, 0, "POST", "/job/1", NULL);
+	if (setgid((gid_t)uid) == -1 || setuid(uid) == -1)
+		_exit(1);
+	fd = sock_connect(path);
+	if (fd == -1)
+		_exit(2);
+	if (write(fd, buf_data(&b), buf_len(&b)) == -1)
+		_exit(0);	/* refused already */
+	while ((n = read(fd, some, sizeof(some))) > 0)
+		if (write(out, some, (size_t)n) != n)
+			_exit(3);
+	_exit(0);
+}
+
+static void
+on_output(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what, (void)arg;	/* client_wait() will look */
+}
+
+/* The status of the answer that this uid gets, or 0. */
+static int
+answer_to(uid_t uid, const char *path)
+{
+	static struct client c;
+	struct event *wake;
+	int p[2], status, answer;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe2(p, O_CLOEXEC | O_NONBLOCK), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0)
+		ask_as(uid, path, p[1]);
+	close(p[1]);
+	memset(&c, 0, sizeof(c));
+	c.fd = c.in = -1;
+	c.out = p[0];
+	wake = event_new(rig.base, p[0], EV_READ | EV_PERSIST, on_output, NULL);
+	ck_assert_int_eq(event_add(wake, NULL), 0);
+	answer = client_wait(&c);
+	event_free(wake);
+	client_close(&c);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	return answer;
+}
+
+static void
+finish(void)
+{
+	rig_wait_closed();
+	rig_assert_clean();
+	rig_close();
+}
+
+/* --- who ---------------------------------------------------------------------- */
+
+START_TEST(peers_on_the_data_socket)
+{
+	rig_open("peers = { \"nobody\" }\n");
+	ck_assert_int_eq(answer_to(NOBODY_UID, rig.data_path), 202);
+	ck_assert_int_eq(answer_to(DAEMON_UID, rig.data_path), 0);
+	ck_assert_int_eq(answer_to(geteuid(), rig.data_path), 202);
+	ck_assert_uint_eq(rig_tasks(), 2);
+	finish();
+}
+END_TEST
+
+START_TEST(peers_on_the_control_socket)
+{
+	rig_open("peers = { \"nobody\" }\n");
+	ck_assert_int_eq(answer_to(NOBODY_UID, rig.control_path), 0);
+	ck_assert_int_eq(answer_to(DAEMON_UID, rig.control_path), 0);
+	ck_assert_int_eq(answer_to(geteuid(), rig.control_path), 202);
+	finish();
+}
+END_TEST
+
+START_TEST(peers_after_a_reload)
+{
+	rig_open("peers = { \"nobody\" }\n");
+	rig_reload("peers = { \"no-such-user\", \"daemon\" }\n");
+	ck_assert_int_eq(answer_to(NOBODY_UID, rig.data_path), 0);
+	ck_assert_int_eq(answer_to(DAEMON_UID, rig.data_path), 202);
+	finish();
+}
+END_TEST
+
+/* The daemon is nobody: root may come to the control socket only. */
+START_TEST(root_at_the_control_socket)
+{
+	struct client data, control;
+
+	rig_open("peers = { \"daemon\" }\n");
+	client_connect(&data, rig.data_path);
+	client_connect(&control, rig.control_path);
+	ck_assert_int_eq(seteuid(NOBODY_UID), 0);
+	rig_idle();
+	ck_assert(client_ended(&data));
+	ck_assert(!client_ended(&control));
+	ck_assert_int_eq(seteuid(0), 0);
+	client_close(&data);
+	client_close(&control);
+	finish();
+}
+END_TEST
+
+START_TEST(own_user_is_welcome)
+{
+	struct client c;
+
+	rig_open("peers = { \"no-such-user\" }\n");
+	ck_assert_int_eq(client_ask(&c, "POST", "/job/1", NULL, 0), 202);
+	finish();
+}
+END_TEST
+
+START_TEST(without_a_control_socket)
+{
+	struct client c;
+
+	rig_open("");
+	server_free(rig.server);
+	(void)unlink(rig.data_path);
+	rig.env.store = rig.store;
+	rig.server = server_new(&rig.env, sock_listen(rig.data_path, 0600,
+	    (gid_t)-1), -1);
+	ck_assert_ptr_nonnull(rig.server);
+	ck_assert_int_eq(client_ask(&c, "POST", "/job/1", NULL, 0), 202);
+	rig.open_idle--;
+	finish();
+}
+END_TEST
+
+/* --- how many ------------------------------------------------------------------ */
+
+enum { LIMIT = 10, CROWD = 30 };
+static struct client crowd[CROWD];
+
+static void
+come(int n)
+{
+	for (int i = 0; i < n; i++)
+		client_connect(&crowd[i], rig.data_path);
+	rig_idle();
+}
+
+static void
+leave(int n)
+{
+	for (int i = 0; i < n; i++)
+		client_close(&crowd[i]);
+}
+
+static void
+send_request(struct client *c)
+{
+	struct buf b;
+
+	head_make(&b, 0, "POST", "/job/1", NULL);
+	ck_assert(client_send(c->fd, buf_data(&b), buf_len(&b)));
+	buf_fini(&b);
+	rig_idle();
+}
+
+START_TEST(one_too_many_waits)
+{
+	struct client late;
+
+	rig_open("max-connections = 10\n");
+	come(LIMIT);
+	ck_assert_uint_eq(server_count(rig.server), LIMIT);
+	client_connect(&late, rig.data_path);
+	send_request(&late);
+	ck_assert(!client_ended(&late));
+	ck_assert_uint_eq(server_count(rig.server), LIMIT);
+	ck_assert_uint_eq(rig_tasks(), 0);
+	client_close(&crowd[3]);
+	ck_assert_int_eq(client_wait(&late), 202);
+	client_close(&late);
+	leave(LIMIT);
+	finish();
+}
+END_TEST
+
+/* All are served in the end, in the order they came. */
+START_TEST(a_crowd_is_served_in_turns)
+{
+	rig_open("max-connections = 10\n");
+	come(CROWD);
+	ck_assert_uint_eq(server_count(rig.server), LIMIT);
+	for (int i = 0; i < CROWD; i++) {
+		send_request(&crowd[i]);
+		ck_assert_int_eq(client_wait(&crowd[i]), 202);
+		client_close(&crowd[i]);
+	}
+	finish();
+}
+END_TEST
+
+START_TEST(operator_gets_in_when_nobody_else_can)
+{
+	struct client operator;
+
+	rig_open("max-connections = 10\n");
+	come(LIMIT + 1);
+	client_connect(&operator, rig.control_path);
+	send_request(&operator);
+	ck_assert_int_eq(client_wait(&operator), 202);
+	client_close(&operator);
+	rig_idle();
+	ck_assert_uint_eq(server_count(rig.server), LIMIT);
+	leave(LIMIT + 1);
+	finish();
+}
+END_TEST
+
+static void
+limit_descriptors(rlim_t n)
+{
+	struct rlimit rl;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &rl), 0);
+	rl.rlim_cur = n;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &rl), 0);
+}
+
+/* Whatever max-connections says: four for each, and some are kept back. */
+START_TEST(descriptors_are_the_budget)
+{
+	limit_descriptors(200);
+	rig_open("max-connections = 1000\n");
+	come(CROWD);
+	ck_assert_uint_ge(server_count(rig.server), 5);
+	ck_assert_uint_le(server_count(rig.server), 200 / 4 / 2);
+	leave(CROWD);
+	finish();
+}
+END_TEST
+
+/* No descriptor is left for accept(): a pause, not a busy loop, then again. */
+START_TEST(accept_that_fails)
+{
+	struct client c;
+	struct rlimit rl;
+	int next;
+
+	rig_open("");
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &rl), 0);
+	client_connect(&c, rig.data_path);
+	next = dup(c.fd);
+	close(next);
+	limit_descriptors((rlim_t)next);
+	send_request(&c);	/* comes back, though a connection waits */
+	ck_assert(!client_ended(&c));
+	ck_assert_uint_eq(server_count(rig.server), 0);
+	limit_descriptors(rl.rlim_cur);
+	ck_assert_int_eq(client_wait(&c), 202);
+	client_close(&c);
+	finish();
+}
+END_TEST
+
+/* The dead are buried: a thousand connections leave nothing behind. */
+START_TEST(many_one_after_the_other)
+{
+	struct client c;
+
+	rig_open("max-connections = 10\n");
+	for (int i = 0; i < 1000; i++)
+		ck_assert_int_eq(client_ask(&c, "GET", "/none", NULL, 0), 404);
+	finish();
+}
+END_TEST
+
+static Suite *
+suite(void)
+{
+	Suite *s = suite_create("server");
+	TCase *t = tcase_create("who");
+
+	tcase_set_timeout(t, 60);
+	if (geteuid() == 0) {
+		tcase_add_test(t, peers_on_the_data_socket);
+		tcase_add_test(t, peers_on_the_control_socket);
+		tcase_add_test(t, peers_after_a_reload);
+		tcase_add_test(t, root_at_the_control_socket);
+	}
+	tcase_add_test(t, own_user_is_welcome);
+	tcase_add_test(t, without_a_control_socket);
+	suite_add_tcase(s, t);
+
+	t = tcase_create("how many");
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, one_too_many_waits);
+	tcase_add_test(t, a_crowd_is_served_in_turns);
+	tcase_add_test(t, operator_gets_in_when_nobody_else_can);
+	tcase_add_test(t, descriptors_are_the_budget);
+	tcase_add_test(t, accept_that_fails);
+	tcase_add_test(t, many_one_after_the_other);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+int
+main(void)
+{
+	SRunner *r = srunner_create(suite());
+	int failed;
+
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
