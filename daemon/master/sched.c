@@ -37,16 +37,21 @@ sched_unlist(struct sched *s, struct task *t)
 	t->listed = false;
 }
 
-/* A task that was started before is older than all that were not. */
+/*
+ * A task that was started before is older than all that were not; those that
+ * were keep their order among themselves.
+ */
 void
 sched_list_ready(struct sched *s, struct task *t, bool first)
 {
 	struct sched_route *r = route_of(s, t);
+	struct task *next = NULL;
 
 	if (first)
-		DL_PREPEND(r->ready, t);
-	else
-		DL_APPEND(r->ready, t);
+		DL_FOREACH(r->ready, next)
+			if (next->attempt == 0 || next->created_ms > t->created_ms)
+				break;
+	DL_PREPEND_ELEM(r->ready, next, t);	/* NULL: at the end */
 	t->listed = true;
 }
 
@@ -80,7 +85,7 @@ sched_move(struct sched *s, struct task *t, enum task_state to, uint32_t attempt
 	if (t->state == TASK_QUEUED)
 		sched_count_queued(s, r, -1);
 	task_move(t, to, now_ms);
-	t->attempt = (uint8_t)attempt;
+	t->attempt = attempt;
 	if (to == TASK_QUEUED) {
 		sched_count_queued(s, r, 1);
 		sched_list_ready(s, t, true);

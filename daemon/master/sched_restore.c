@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <utlist.h>
@@ -14,22 +15,40 @@
 #include "daemon/master/clock.h"
 #include "daemon/master/sched_priv.h"
 
+struct restore {
+	struct sched	*sched;
+	char		*error;		/* for people */
+};
+
+static int
+restore_failed(const struct restore *r, const struct store_row *row)
+{
+	char id[TASK_ID_TEXT];
+
+	(void)snprintf(r->error, CONF_ERROR_MAX, errno == EEXIST ?
+	    "store: task %s is there twice: is the file damaged?" :
+	    "store: no memory for task %s and those after it",
+	    task_id_text(row->id, id));
+	return -1;
+}
+
 static int
 restore_row(const struct store_row *row, void *arg)
 {
-	struct sched *s = arg;
+	struct restore *r = arg;
+	struct sched *s = r->sched;
 	int route = sched_route_by_name(s, row->route);
 	struct task *t = route >= 0 ? table_add(&s->table, row->id) : NULL;
 
 	if (t == NULL)
-		return -1;
+		return restore_failed(r, row);
 	t->row = row->row;
 	t->created_ms = row->created_ms;
 	t->changed_ms = row->changed_ms;
-	t->route = (uint16_t)route;
-	t->state = (uint8_t)row->state;
-	t->attempt = (uint8_t)row->attempt;
-	t->method = (uint8_t)conf_method(row->method);
+	t->route = (unsigned int)route;
+	t->state = row->state;
+	t->attempt = row->attempt;
+	t->method = conf_method(row->method);
 	if (row->state == TASK_QUEUED) {
 		sched_count_queued(s, &s->routes[route], 1);
 		sched_list_ready(s, t, false);
@@ -79,16 +98,12 @@ settle_running(struct sched *s, struct task *t)
 int
 sched_restore(struct sched *s, char *error)
 {
+	struct restore r = { s, error };
 	size_t running = 0;
 	struct task *t;
 
-	error[0] = '\0';
-	if (store_scan(s->store, restore_row, s, error) == -1) {
-		if (error[0] == '\0')
-			(void)snprintf(error, CONF_ERROR_MAX, "store: no memory for %zu tasks",
-			    s->table.count);
+	if (store_scan(s->store, restore_row, &r, error) == -1)
 		return -1;
-	}
 	for (size_t i = 0; i < s->nroutes; i++)
 		set_ends(s, &s->routes[i]);
 	for (t = s->table.tasks; t != NULL; t = t->hh.next) {

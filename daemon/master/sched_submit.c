@@ -105,8 +105,8 @@ reserve_for(struct sched *s, struct submission *sub, const unsigned char *id)
 static void
 fill_task(struct task *t, const struct submission *sub, int64_t now_ms)
 {
-	t->route = (uint16_t)sub->route;
-	t->method = (uint8_t)sub->method;
+	t->route = sub->route;
+	t->method = sub->method;
 	t->created_ms = t->changed_ms = now_ms;
 	t->state = sub->job != NULL ? TASK_RUNNING : TASK_QUEUED;
 	t->attempt = sub->job != NULL;
