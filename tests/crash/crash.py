@@ -68,9 +68,11 @@ class Crash:
         w.install(harness.find_build("tests/crash/task.so"), "modules", "task.so")
         self.book = Book(w.path("out", "book"))
         os.chmod(self.book.path, 0o666)
-        os.mkdir(w.path("spare", "store"))
-        if harness.ROOT:
-            shutil.chown(w.path("spare", "store"), harness.MASTER_USER)
+        self.spool = w.path("spare", "spool")
+        for folder in (self.spool, w.path("spare", "store")):
+            os.mkdir(folder, 0o700)
+            if harness.ROOT:
+                shutil.chown(folder, harness.MASTER_USER)
         routes = conf_routes(w.path("cgi", "task"), "task.so", self.book.path)
         routes = routes.replace("{", "{{").replace("}", "}}")
         self.db = w.path("spare", "store", "tasks.db")
@@ -335,11 +337,19 @@ class Crash:
                 raise AssertionError(f"task {task} ({order}): {e}") from None
         self.counts["starts"] += sum(starts.values())
 
-    def rows(self):
-        """id: state, of every task that the store knows."""
+    def select(self, sql):
+        """What the store's file says."""
         with contextlib.closing(sqlite3.connect(f"file:{self.db}?mode=ro", uri=True,
                                                 timeout=DEADLINE)) as db:
-            return dict(db.execute("SELECT id, state FROM task_view"))
+            return db.execute(sql).fetchall()
+
+    def rows(self):
+        """id: state, of every task in the store."""
+        return dict(self.select("SELECT id, state FROM tasks"))
+
+    def spool_agrees(self):
+        names = {name for name, in self.select("SELECT name FROM files")}
+        return names == set(os.listdir(self.spool))
 
     def clear(self):
         """Removes what can be removed; then nothing may be left in the spool."""
@@ -347,12 +357,12 @@ class Crash:
         if self.db:
             until(lambda: not {"queued", "running"} & set(self.rows().values()),
                   "whoever got no answer has ended too", DEADLINE)
+            until(self.spool_agrees, "the spool holds what rows name, no more", DEADLINE)
             rows = self.rows()
             assert left <= set(rows), "the store does not know all"
             left = {t for t, state in rows.items() if state != "cancelled"}
         self.each(self.remove, left)
-        spool = self.world.path("spare", "spool")
-        until(lambda: not os.listdir(spool), "the spool is empty", DEADLINE)
+        until(lambda: not os.listdir(self.spool), "the spool is empty", DEADLINE)
         self.orders.clear()
         self.ids.clear()
         self.book = Book(self.book.path)
@@ -365,10 +375,6 @@ class Crash:
     # -- the whole ---------------------------------------------------------------
 
     def run(self):
-        spool = self.world.path("spare", "spool")
-        os.mkdir(spool, 0o700)
-        if harness.ROOT:
-            shutil.chown(spool, harness.MASTER_USER)
         self.daemon.write_conf()
         self.start()
         threads = [threading.Thread(target=self.repeat, args=(what, self.rng.random()))
