@@ -124,6 +124,7 @@ class Crash:
 
     def submitter(self, rng):
         order = self.new_order(rng)
+        order.deaths = self.deaths
         answer = self.ask(order.method, order.url, order.bytes(order.in_size), order.query,
                           order.by_door)
         if answer is None or answer.status == 503:
@@ -131,7 +132,6 @@ class Crash:
             time.sleep(0.01)
             return
         assert answer.status == 202, f"{order}: {answer}"
-        order.deaths = self.deaths
         with self.lock:
             assert answer.id not in self.orders, f"the id {answer.id} was given twice"
             self.orders[answer.id] = order

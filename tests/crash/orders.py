@@ -39,7 +39,7 @@ class Order:
         self.out_size = self.size(rng)
         self.ms = int(rng.expovariate(1 / 10)) if rng.random() < 0.9 else rng.randrange(400)
         self.by_door = rng.random() < 0.05
-        self.deaths = None      # how many there had been when it was promised
+        self.deaths = None      # how many there had been when it was sent
         self.outcome = None     # once seen, it stays
         self.dropped = None     # "asked": a DELETE was sent; "done": it was answered
         self.busy = False       # somebody is asking about it
