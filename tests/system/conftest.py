@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import signal
 
 import pytest
 
 import servers
 from harness import PROGRAMS, World, find_build
 
+LATEST = 3600 if os.environ.get("DEFERD_LONG") == "1" else 150     # seconds for one test
 REQUIRE = os.environ.get("DEFERD_REQUIRE") == "1"     # nothing may be skipped for want of a program
 
 
@@ -92,6 +94,17 @@ def make(world, built):
     yield start
     for d in made:
         d.kill()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    """Nothing hangs: a test that takes minutes has failed."""
+    def late(signo, frame):
+        raise TimeoutError(f"the test took more than {LATEST} s")
+    signal.signal(signal.SIGALRM, late)
+    signal.alarm(LATEST)
+    yield
+    signal.alarm(0)
 
 
 @pytest.hookimpl(hookwrapper=True)

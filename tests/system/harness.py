@@ -189,7 +189,14 @@ class Daemon:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
                 start_new_session=True)
         until(self.serves, "the daemon serves")
+        until(lambda: self.log().count("worker-ready") >= self.expected_workers(),
+              "its workers are ready")
         return self
+
+    def expected_workers(self):
+        """`workers` for all executables, and for each module."""
+        modules = set(re.findall(r'module = "([^"]*)"', self.routes))
+        return self.settings.get("workers", 2) * (("exec =" in self.routes) + len(modules))
 
     def serves(self):
         assert self.process.poll() is None, f"deferd ended: {self.log()}"

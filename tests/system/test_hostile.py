@@ -2,14 +2,13 @@
 
 import os
 import random
-import signal
 import socket
 import struct
 import time
 
 import pytest
 
-from client import connect, curl, netstring, parse_cgi, read_all, scgi_head, send_fds, until
+from client import connect, netstring, parse_cgi, read_all, scgi_head, send_fds, until
 from harness import descriptors
 
 HELLO = b"printf 'Content-Type: text/plain\\n\\nhello'"
@@ -118,10 +117,6 @@ def test_garbage(shared):
     check_alive(shared)
 
 
-def open_pair():
-    return os.pipe()
-
-
 def test_wrong_descriptors(make, tmp_path):
     """wrong descriptors: exactly two, else drop; FIFO, stream socket, regular file or /dev/null"""
     d = make()
@@ -179,22 +174,26 @@ def test_wrong_descriptors(make, tmp_path):
 
 
 def test_descriptors_on_a_later_byte(make):
-    """Descriptors ride on the first byte, or they are not wanted"""
+    """Descriptors that come in the middle of a head stay nowhere, whatever is made of them"""
     d = make()
     before = descriptors(d.master())
     head = scgi_head("POST", "/sh", length=len(HELLO))
-    r, w = os.pipe()
+    in_r, in_w = os.pipe()
+    out_r, out_w = os.pipe()
+    os.write(in_w, HELLO)
     with connect(d.socket) as s:
         s.sendall(head[:10])
         until(lambda: descriptors(d.master()) > before, "it listens")
         try:
-            send_fds(s, head[10:] + HELLO, [r, w])
+            send_fds(s, head[10:], [in_r, out_w])
+            s.shutdown(socket.SHUT_WR)
         except OSError:
             pass
         closed_within(s, 20)
-    os.close(w)
-    assert os.read(r, 1) == b""     # nobody else has it open
-    os.close(r)
+    for fd in (in_r, in_w, out_w):
+        os.close(fd)
+    with open(out_r, "rb") as out:
+        out.read()      # up to its end: nobody else has it open
     until(lambda: descriptors(d.master()) <= before, "closed")
     check_alive(d)
 
