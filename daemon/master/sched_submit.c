@@ -64,6 +64,7 @@ on_inserted(struct store_op *op)
 	struct submission *sub = op->arg;
 	struct sched *s = sub->sched;
 	struct task *t = sub->task;
+	struct job *job = sub->job;
 
 	sched_answered(s);
 	if (op->verdict != STORE_OK) {
@@ -73,11 +74,11 @@ on_inserted(struct store_op *op)
 		return;
 	}
 	t->row = op->row;
-	if (sub->job == NULL)
+	if (job == NULL)
 		sched_list_ready(s, t, false);
-	sub->done(sub, SCHED_ACCEPTED, t);
-	if (sub->job != NULL)
-		proc_run(s->proc, sub->job);
+	sub->done(sub, SCHED_ACCEPTED, t);	/* and may free it */
+	if (job != NULL)
+		proc_run(s->proc, job);
 	else
 		sched_dispatch(s);
 }
