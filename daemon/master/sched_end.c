@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <utlist.h>
 
 #include "daemon/log.h"
@@ -96,25 +97,39 @@ fail(struct sched *s, struct job *job, const char *reason)
 	end_task(s, job, TASK_FAILED, reason);
 }
 
-/* The body of a response: what the frame holds, or the spool file. */
-static int
+/* User code lives in a worker: what it says of a file need not be so. */
+static bool
+has_size(int fd, uint64_t size)
+{
+	struct stat st;
+
+	return fd != -1 && fstat(fd, &st) == 0 && (uint64_t)st.st_size == size;
+}
+
+/*
+ * The body of a response: what the frame holds, or the spool file.  NULL, or
+ * why there is none.
+ */
+static const char *
 take_response(struct job *job, const struct frame *f)
 {
 	struct message *m = &job->op.message;
 
 	m->head = blob_new(f->u.done.head.data, f->u.done.head.len);
 	if (m->head == NULL)
-		return -1;
+		return "no memory for the response";
 	if (f->u.done.body_in_fd) {
+		if (!has_size(job->spool.fd, f->u.done.body_size))
+			return "its response is not what its worker said";
 		body_take(&m->body, &job->spool);
 		m->body.size = f->u.done.body_size;
-		return m->body.fd != -1 ? 0 : -1;
+		return NULL;
 	}
 	if (f->u.done.body.len == 0)
-		return 0;
+		return NULL;
 	m->body.bytes = blob_new(f->u.done.body.data, f->u.done.body.len);
 	m->body.size = f->u.done.body.len;
-	return m->body.bytes != NULL ? 0 : -1;
+	return m->body.bytes != NULL ? NULL : "no memory for the response";
 }
 
 static void
@@ -129,14 +144,15 @@ ended_by_worker(struct sched *s, struct job *job, const struct frame *f)
 	enum task_state to = states[f->u.done.outcome];
 	const char *reason = keep_texts(job, f->u.done.reason.data,
 	    f->u.done.reason.len, f->u.done.log.data, f->u.done.log.len);
+	const char *why;
 
 	job->op.outcome.wait_status = f->u.done.wait_status;
 	job->op.outcome.cpu_us = f->u.done.cpu_us;
 	job->op.outcome.max_rss_kib = f->u.done.max_rss_kib;
-	if (to == TASK_SUCCEEDED && take_response(job, f) == -1) {
+	if (to == TASK_SUCCEEDED && (why = take_response(job, f)) != NULL) {
 		message_fini(&job->op.message);
 		to = TASK_FAILED;
-		reason = "no memory for the response";
+		reason = why;
 	}
 	end_task(s, job, to, reason);
 }
