@@ -38,9 +38,20 @@ sched_unlist(struct sched *s, struct task *t)
 }
 
 /*
- * A task that was started before is older than all that were not; those that
- * were keep their order among themselves.
+ * A task that was started before is older than all that were not; among
+ * themselves both keep their order.
  */
+static bool
+goes_before(const struct task *a, const struct task *b)
+{
+	if ((a->attempt == 0) != (b->attempt == 0))
+		return a->attempt != 0;
+	if (a->created_ms != b->created_ms)
+		return a->created_ms < b->created_ms;
+	return a->row < b->row;
+}
+
+/* Without a route it cannot stay: it may have gone while the store was asked. */
 void
 sched_list_ready(struct sched *s, struct task *t, bool first)
 {
@@ -49,10 +60,12 @@ sched_list_ready(struct sched *s, struct task *t, bool first)
 
 	if (first)
 		DL_FOREACH(r->ready, next)
-			if (next->attempt == 0 || next->created_ms > t->created_ms)
+			if (goes_before(t, next))
 				break;
 	DL_PREPEND_ELEM(r->ready, next, t);	/* NULL: at the end */
 	t->listed = true;
+	if (r->conf == NULL)
+		sched_retry_later(s);
 }
 
 int64_t
@@ -111,9 +124,22 @@ sched_answered(struct sched *s)
 	sched_check_quiet(s);
 }
 
+/* In a turn of its own: by then whoever waited has had his answer. */
 void
 sched_check_quiet(struct sched *s)
 {
+	struct timeval now = { 0 };
+
+	if (s->draining)
+		(void)evtimer_add(s->quiet, &now);
+}
+
+static void
+on_quiet(evutil_socket_t fd, short what, void *arg)
+{
+	struct sched *s = arg;
+
+	(void)fd, (void)what;
 	if (sched_is_quiet(s))
 		s->events.quiet(s->events.arg);
 }
@@ -203,7 +229,9 @@ sched_new(struct event_base *base, struct store *store,
 	table_init(&s->table);
 	s->expire = evtimer_new(base, sched_on_expire, s);
 	s->retry = evtimer_new(base, sched_on_retry, s);
-	if (s->expire != NULL && s->retry != NULL && sched_take_conf(s, conf) == 0)
+	s->quiet = evtimer_new(base, on_quiet, s);
+	if (s->expire != NULL && s->retry != NULL && s->quiet != NULL &&
+	    sched_take_conf(s, conf) == 0)
 		s->proc = proc_new(base, launcher_fd, conf, &events);
 	if (s->proc == NULL) {
 		sched_free(s);
@@ -221,6 +249,9 @@ sched_free(struct sched *s)
 		event_free(s->expire);
 	if (s->retry != NULL)
 		event_free(s->retry);
+	if (s->quiet != NULL)
+		event_free(s->quiet);
+	sched_free_leaving(s);
 	sched_free_changes(s);
 	table_fini(&s->table);
 	for (size_t i = 0; i < s->nroutes; i++)

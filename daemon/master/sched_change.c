@@ -12,7 +12,8 @@
 
 struct change {
 	struct store_op	 op;
-	struct change	*prev, *next;	/* utlist: the store could not commit it */
+	struct change	*prev, *next;	/* utlist: all that are not done */
+	bool		 failed;	/* the store could not commit it */
 	struct sched	*sched;
 	unsigned char	 id[TASK_ID_BYTES];
 };
@@ -25,11 +26,12 @@ on_changed(struct store_op *op)
 	struct task *t = table_find(&s->table, c->id);
 
 	if (op->verdict == STORE_FAILED || op->verdict == STORE_FULL) {
-		DL_APPEND(s->unchanged, c);
+		c->failed = true;
 		sched_retry_later(s);
 	} else {
 		if (op->verdict == STORE_OK && t != NULL)
 			sched_move(s, t, op->to, op->to_attempt, op->now_ms);
+		DL_DELETE(s->changes, c);
 		free(c);
 		sched_dispatch(s);
 	}
@@ -45,6 +47,7 @@ sched_change(struct sched *s, const struct task *t, enum task_state to,
 	if (c == NULL)
 		return -1;
 	c->sched = s;
+	DL_APPEND(s->changes, c);
 	memcpy(c->id, t->id, TASK_ID_BYTES);
 	c->op.message = MESSAGE_EMPTY;
 	c->op.outcome.wait_status = -1;
@@ -57,11 +60,12 @@ sched_change(struct sched *s, const struct task *t, enum task_state to,
 void
 sched_retry_changes(struct sched *s)
 {
-	struct change *list = s->unchanged, *c, *tmp;
+	struct change *c;
 
-	s->unchanged = NULL;
-	DL_FOREACH_SAFE(list, c, tmp) {
-		DL_DELETE(list, c);
+	DL_FOREACH(s->changes, c) {
+		if (!c->failed)
+			continue;
+		c->failed = false;
 		sched_ask(s, &c->op, on_changed, c);
 	}
 }
@@ -71,8 +75,6 @@ sched_free_changes(struct sched *s)
 {
 	struct change *c, *tmp;
 
-	DL_FOREACH_SAFE(s->unchanged, c, tmp) {
-		DL_DELETE(s->unchanged, c);
+	DL_FOREACH_SAFE(s->changes, c, tmp)
 		free(c);
-	}
 }

@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "daemon/master/clock.h"
 #include "daemon/master/sched_priv.h"
@@ -17,6 +18,7 @@
 /* The row of an expired task, on its way out of the store. */
 struct leaving {
 	struct store_op	 op;
+	struct leaving	*prev, *next;
 	struct sched	*sched;
 };
 
@@ -24,9 +26,20 @@ static void
 on_left(struct store_op *op)
 {
 	struct leaving *l = op->arg;
+	struct sched *s = l->sched;
 
-	sched_answered(l->sched);
+	DL_DELETE(s->leaving, l);
 	free(l);
+	sched_answered(s);
+}
+
+void
+sched_free_leaving(struct sched *s)
+{
+	struct leaving *l, *tmp;
+
+	DL_FOREACH_SAFE(s->leaving, l, tmp)
+		free(l);
 }
 
 /*
@@ -40,6 +53,7 @@ sched_expire(struct sched *s, struct task *t)
 
 	if (l != NULL) {
 		l->sched = s;
+		DL_APPEND(s->leaving, l);
 		l->op.kind = STORE_REMOVE;
 		l->op.row = t->row;
 		l->op.message = MESSAGE_EMPTY;

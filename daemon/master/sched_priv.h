@@ -32,8 +32,9 @@ struct sched {
 	size_t		 nqueued;	/* sum over the routes */
 	size_t		 nops;		/* operations that the store has */
 	struct job	*unsaved;	/* utlist: ends the store could not commit */
-	struct change	*unchanged;	/* utlist: likewise, sched_change() */
-	struct event	*expire, *retry;
+	struct change	*changes;	/* utlist: moves that sched_change() made */
+	struct event	*expire, *retry, *quiet;
+	struct leaving	*leaving;	/* utlist: rows of expired tasks */
 	bool		 draining;
 };
 
@@ -62,7 +63,7 @@ void	sched_ask(struct sched *, struct store_op *,
 /* Every done() calls this first: one operation less is under way. */
 void	sched_answered(struct sched *);
 
-/* Tells main, when draining, that nothing runs any more. */
+/* Tells main soon, when draining, that nothing runs any more. */
 void	sched_check_quiet(struct sched *);
 
 /* The store could not help: it is asked again in a moment. */
@@ -118,6 +119,9 @@ void	sched_expire(struct sched *, struct task *);
 /* Waits for the next task to expire; after every change of who that is. */
 void	sched_arm_expire(struct sched *);
 void	sched_on_expire(evutil_socket_t, short, void *);
+
+/* After store_close(): those that it did not call back for. */
+void	sched_free_leaving(struct sched *);
 
 /* --- sched_conf.c ------------------------------------------------------------- */
 
