@@ -305,6 +305,15 @@ START_TEST(many_one_after_the_other)
 }
 END_TEST
 
+/* It counts descriptors itself, and accepts before it says EMFILE. */
+static bool
+in_valgrind(void)
+{
+	const char *preload = getenv("LD_PRELOAD");
+
+	return preload != NULL && strstr(preload, "vgpreload") != NULL;
+}
+
 static Suite *
 suite(void)
 {
@@ -312,7 +321,7 @@ suite(void)
 	TCase *t = tcase_create("who");
 
 	tcase_set_timeout(t, 60);
-	if (geteuid() == 0) {
+	if (geteuid() == 0) {	/* or nobody could become somebody else */
 		tcase_add_test(t, peers_on_the_data_socket);
 		tcase_add_test(t, peers_on_the_control_socket);
 		tcase_add_test(t, peers_after_a_reload);
@@ -328,7 +337,8 @@ suite(void)
 	tcase_add_test(t, a_crowd_is_served_in_turns);
 	tcase_add_test(t, operator_gets_in_when_nobody_else_can);
 	tcase_add_test(t, descriptors_are_the_budget);
-	tcase_add_test(t, accept_that_fails);
+	if (!in_valgrind())
+		tcase_add_test(t, accept_that_fails);
 	tcase_add_test(t, many_one_after_the_other);
 	suite_add_tcase(s, t);
 	return s;
