@@ -235,10 +235,10 @@ class Crash:
     def kill(self, kind):
         if kind in MASTER_DIES and self.epoch % 2 == 0:
             self.epoch += 1
-        self.deaths += 1
         for pid in self.victims(kind):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        self.deaths += 1        # now: who is sent before it may have met it
         self.counts["killed " + kind] += 1
 
     def bury(self):
