@@ -178,7 +178,8 @@ def test_doors_in_flight(make, world):
     """the 513th door's sendmsg fails with ETOOMANYREFS: it tries again until its deadline"""
     d = make()
     with Stopped(d):
-        doors = [subprocess.Popen(["prlimit", "--nofile=256:256", world.door], user=WEB_USER, group=WEB_USER, extra_groups=[],
+        doors = [subprocess.Popen(["prlimit", "--nofile=256:256", world.door],
+                                  user=WEB_USER, group=WEB_USER, extra_groups=[],
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                   env=door_env(d.socket, "GET", "/env")) for _ in range(180)]
         done = lambda: sum(p.poll() is not None for p in doors)

@@ -127,8 +127,13 @@ def test_started_by_an_ordinary_user(world, built):
                          group=nobody.pw_gid, extra_groups=[], stderr=subprocess.PIPE,
                          env={**os.environ, "DEFERD_LIBEXECDIR": world.path("bin")})
     try:
-        until(lambda: os.path.exists(sock) or p.poll() is not None, "it listens")
-        assert p.poll() is None, p.stderr.read()
+        def serves():
+            assert p.poll() is None, p.stderr.read()
+            try:
+                return scgi(sock, "GET", f"/status/{NO_TASK}", mount="", timeout=5)
+            except OSError:
+                return None
+        until(serves, "it serves")
         task = scgi(sock, "POST", "/sh", (TYPE + "id -un").encode(), mount="").id
         done = until(lambda: (a := scgi(sock, "GET", f"/status/{task}", mount="")).status == 200
                      and a, "it ran")

@@ -1,0 +1,40 @@
+#!/bin/sh
+# Builds deferd and runs all of its tests.
+#
+# usage: tests/run.sh [options for configure, such as --enable-werror]
+#
+# On a fresh Debian 12 or 13 it installs what the tests need (nothing, if it is
+# all there).  The build is in build/, or in $BUILD.  At the end it says
+#
+#	N passed, N failed
+#
+# of the unit tests, the layers and the system tests together.
+
+set -u
+top=$(cd "$(dirname "$0")/.." && pwd)
+build=${BUILD:-$top/build}
+. "$top/tests/packages.sh"
+
+packages_need $packages_build python3 python3-pytest curl apache2-bin nginx lighttpd || exit 1
+
+(cd "$top" && ./autogen.sh) || exit 1
+mkdir -p "$build" && cd "$build" || exit 1
+"$top/configure" --quiet "$@" || exit 1
+make -j "$(nproc)" all || exit 1
+
+export DEFERD_REQUIRE=1
+make -j "$(nproc)" check
+status=$?
+
+# What each suite said in its log: check's "N%: Checks: N, Failures: N, Errors:
+# N", pytest's "N failed, N passed, N errors in", else the verdict of automake.
+. "$top/tests/count.sh"
+count_tests tests
+[ "$failed" = 0 ] || status=1
+[ "$status" = 0 ] || [ "$failed" != 0 ] || failed=1
+
+for log in tests/*.trs; do
+	grep -q '^:test-result: \(PASS\|SKIP\)' "$log" || echo "see $build/${log%.trs}.log"
+done
+echo "$passed passed, $failed failed"
+exit $status
