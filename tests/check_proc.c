@@ -7,7 +7,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "daemon/master/proc.h"
+#include "tests/fds.h"
 #include "tests/master_rig.h"
 
 struct ending {
@@ -105,19 +105,6 @@ on_gone(void *arg)
 {
 	(void)arg;
 	gones++;
-}
-
-static unsigned int
-count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	ck_assert_ptr_nonnull(dir);
-	while (readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
 }
 
 static void
@@ -452,11 +439,11 @@ START_TEST(frames_that_workers_do_not_send)
 	int fd = memfd_create("any", MFD_CLOEXEC);
 	struct frame f = { .kind = kinds[_i] };
 	struct rig_worker *w;
-	unsigned int before;
+	int before;
 
 	start();
 	w = rig_worker(&rig);
-	before = count_fds();
+	before = open_fds();
 	if (f.kind == FRAME_RUN) {
 		f.u.run.attempt = f.u.run.body_in_fd = 1;
 		f.u.run.body_size = 4;
@@ -472,7 +459,7 @@ START_TEST(frames_that_workers_do_not_send)
 	rig_send(w->fd, &f, (int []){ fd, fd });
 	check_kill(w);
 	rig_settle(&rig);
-	ck_assert_uint_eq(count_fds(), before);
+	ck_assert_int_eq(open_fds(), before);
 	ck_assert_uint_eq(drains + reloads + gones, 0);
 	ck_assert_ptr_null(reserve(1, ROUTE_EXEC));
 	close(fd);
@@ -1179,16 +1166,16 @@ START_TEST(launcher_talks_nonsense)
 	struct frame f = { .kind = FRAME_SPOOL };
 	int fd = memfd_create("any", MFD_CLOEXEC);
 	struct rig_worker *w;
-	unsigned int before;
+	int before;
 
 	start();
 	w = rig_worker(&rig);
-	before = count_fds();
+	before = open_fds();
 	f.u.job.attempt = 1;
 	rig_send(rig.launcher, &f, &fd);
 	rig_send_kind(rig.launcher, FRAME_RETIRE);
 	rig_settle(&rig);
-	ck_assert_uint_eq(count_fds(), before);
+	ck_assert_int_eq(open_fds(), before);
 	close(fd);
 	run(1);				/* all goes on */
 	got_run(w, 1);
@@ -1201,18 +1188,18 @@ END_TEST
 START_TEST(spawned_twice_or_for_nobody)
 {
 	struct rig_worker *w;
-	unsigned int before;
+	int before;
 	struct frame f = { .kind = FRAME_SPAWNED };
 	int fds[2] = { memfd_create("a", MFD_CLOEXEC), slate_create(1) };
 
 	start();
 	w = rig_worker(&rig);
-	before = count_fds();
+	before = open_fds();
 	f.u.spawned.pid = 1;
 	f.u.spawned.worker = _i == 0 ? w->number : 4711;
 	rig_send(rig.launcher, &f, fds);
 	rig_settle(&rig);
-	ck_assert_uint_eq(count_fds(), before);
+	ck_assert_int_eq(open_fds(), before);
 	run(1);
 	got_run(w, 1);
 	close(fds[0]);
