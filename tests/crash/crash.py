@@ -214,13 +214,23 @@ class Crash:
 
     def alive(self):
         """Pids of the daemon's and of the tasks."""
+        return [int(p) for p in os.listdir("/proc") if p.isdigit() and self.is_ours(p)]
+
+    def is_ours(self, pid):
+        """
+        A dying process first loses its program, and its descriptors (the listening socket
+        is one) only when the last of its threads has ended: then it is a zombie at most.
+        """
         programs = (self.world.path("bin", "deferd"), self.world.path("cgi", "task"))
-        found = []
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            with contextlib.suppress(OSError):
-                if os.readlink(f"/proc/{pid}/exe").startswith(programs):
-                    found.append(int(pid))
-        return found
+        try:
+            return os.readlink(f"/proc/{pid}/exe").startswith(programs)
+        except FileNotFoundError:
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/comm") as f:
+                return f.read().startswith(("deferd", "task")) and (
+                    harness.alive(pid) or len(os.listdir(f"/proc/{pid}/task")) > 1)
+        except OSError:
+            pass
+        return False
 
     def victims(self, kind):
         d, rng = self.daemon, self.rng

@@ -1,0 +1,264 @@
+#!/bin/sh
+# What durability costs: the three measurements of README.md, each one command.
+#
+#	bench/durable.sh submit		durable submissions per second
+#	bench/durable.sh status		status queries while submissions come in
+#	bench/durable.sh start		the start with a million tasks
+#	bench/durable.sh		all of them
+#
+# From a build directory (../bench/durable.sh).  Builds what it needs, works in
+# a directory of its own under TMPDIR (which must be on a disk), leaves nothing.
+#
+# RUNS		how often each side is measured, in turn (5); the median counts
+# SECONDS_EACH	how long (5)
+# CLIENTS	that submit (64)
+# BATCH		rows in a commit of the bare program (what deferd had)
+# TASKS		for start (1000000)
+
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+build=$(pwd)
+RUNS=${RUNS-5} SECONDS_EACH=${SECONDS_EACH-5} CLIENTS=${CLIENTS-64} TASKS=${TASKS-1000000}
+HEAD=1024 BODY=256
+programs="deferd deferd-master deferd-worker answer.so bench/load bench/fixed bench/store_bench"
+
+[ -f Makefile ] || { echo "run it from a build directory" >&2; exit 2; }
+# shellcheck disable=SC2086
+make -s $programs
+
+dir=$(mktemp -d "${TMPDIR:-/tmp}/deferd-bench-XXXXXX")
+daemon= fixed=
+
+cleanup()
+{
+	stop
+	[ -z "$fixed" ] || kill "$fixed"
+	rm -rf "$dir"
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM HUP
+
+# -- the daemon ---------------------------------------------------------------
+
+# One task runs and sleeps; all others are accepted and stay queued, so that
+# only accepting is measured.
+configure()
+{
+	if [ "$(id -u)" = 0 ]; then
+		users='user = "daemon" run-as = "www-data" peers = { "root" }'
+		chmod 711 "$dir"
+		install -d -o daemon -m 700 "$dir/store" "$dir/spool"
+	else
+		users=
+		mkdir -p -m 700 "$dir/store" "$dir/spool"
+	fi
+	cat >"$dir/conf" <<-END
+		socket = "$dir/socket"
+		control = ""
+		store = "$1"
+		spool = "$dir/spool"
+		module-dir = "$dir"
+		$users
+		workers = 1
+		threads = 1
+		drain = 0
+		keep = 86400
+		queue = 10000000
+		max-tasks = 100000000
+		max-store = "64G"
+		route "/*" { module = "answer.so" env = { "ANSWER_SECONDS=86400" } max-running = 1 }
+	END
+	cp "$build/answer.so" "$dir"
+}
+
+start()
+{
+	DEFERD_LIBEXECDIR=$build "$build/deferd" -f -c "$dir/conf" >>"$dir/log" 2>&1 &
+	daemon=$!
+	"$build/bench/load" -s "$dir/socket" -w 600 -m GET -b 0 \
+		/status/00000000000000000000000000000000 ||
+		{ cat "$dir/log" >&2; exit 1; }
+}
+
+stop()
+{
+	[ -n "$daemon" ] || return 0
+	kill "$daemon"
+	wait "$daemon" || true
+	daemon=
+}
+
+fresh()
+{
+	stop
+	rm -rf "$dir/store" "$dir/spool"
+	configure "${1-sqlite:$dir/store/tasks.db}"
+	start
+}
+
+master()
+{
+	pgrep -P "$daemon" deferd-master
+}
+
+# -- figures --------------------------------------------------------------------
+
+# name: its value in a line of name=value
+value()
+{
+	sed -n "s/.*\\b$1=\\([0-9.]*\\).*/\\1/p"
+}
+
+median()
+{
+	sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
+}
+
+# file A, file B: line by line A / B, the median
+ratio()
+{
+	paste "$1" "$2" | awk '{ printf "%.2f\n", $1 / $2 }' | median
+}
+
+load()
+{
+	"$build/bench/load" -h $HEAD "$@"
+}
+
+submit_to()
+{
+	load -s "$1" -c "$CLIENTS" -t "$SECONDS_EACH" -b $BODY /task
+}
+
+# Tasks in the store for each commit of the log, counted by the system.
+batch()
+{
+	if [ -n "${BATCH-}" ]; then
+		echo "$BATCH"
+		return
+	fi
+	fresh
+	perf stat -x, -e syscalls:sys_enter_fdatasync -p "$(master)" -o "$dir/perf" \
+		"$build/bench/load" -h $HEAD -s "$dir/socket" -c "$CLIENTS" -t 2 -b $BODY /task \
+		>"$dir/out" 2>/dev/null || true
+	awk -F, -v ok="$(value ok <"$dir/out")" \
+		'/fdatasync/ && $1 > 0 { print int(ok / $1 + 0.5); n = 1 }
+		END { if (!n) print 32 }' "$dir/perf"
+	stop
+}
+
+submit()
+{
+	rows=$(batch)
+	echo "submit: $CLIENTS clients; the bare program commits $rows rows at a time"
+	for i in $(seq "$RUNS"); do
+		fresh
+		submit_to "$dir/socket" >"$dir/out"
+		stop
+		echo "  deferd  $(cat "$dir/out")"
+		value per_s <"$dir/out" >>"$dir/deferd.rate"
+		rm -rf "$dir/store"; mkdir "$dir/store"
+		"$build/bench/store_bench" "$dir/store/bare.db" "$rows" "$SECONDS_EACH" $HEAD $BODY \
+			>"$dir/out"
+		echo "  bare    $(cat "$dir/out")"
+		value per_s <"$dir/out" >>"$dir/bare.rate"
+	done
+	echo "submit: deferd $(median <"$dir/deferd.rate")/s, bare $(median <"$dir/bare.rate")/s," \
+		"ratio $(ratio "$dir/deferd.rate" "$dir/bare.rate") (wanted: 0.6 or more)"
+}
+
+# The path of a task that is queued there.
+queued_link()
+{
+	load -s "$1" -n 1 -b 0 -p /task | tr -d '\r' | sed -n 's,^Location: /bench,,p'
+}
+
+# socket, path: about a thousand queries a second, while CLIENTS submit without pause
+status_of()
+{
+	submit_to "$1" >"$dir/out.submit" &
+	submitter=$!
+	load -s "$1" -c 1 -i 1000 -t $((SECONDS_EACH - 1)) -m GET -b 0 "$2" >"$dir/out"
+	wait "$submitter"
+	echo "  $3  $(cat "$dir/out"); submissions: $(value per_s <"$dir/out.submit")/s"
+	value p99_us <"$dir/out" >>"$dir/$3.p99"
+}
+
+status()
+{
+	echo "status: one client asks while $CLIENTS submit"
+	"$build/bench/fixed" "$dir/fixed" &
+	fixed=$!
+	for i in $(seq "$RUNS"); do
+		fresh
+		queued_link "$dir/socket" >/dev/null	# this one runs
+		status_of "$dir/socket" "$(queued_link "$dir/socket")" deferd
+		stop
+		status_of "$dir/fixed" /status/00000000000000000000000000000000 fixed
+	done
+	kill "$fixed"
+	fixed=
+	echo "status: p99 deferd $(median <"$dir/deferd.p99") us, fixed $(median <"$dir/fixed.p99") us," \
+		"ratio $(ratio "$dir/deferd.p99" "$dir/fixed.p99") (wanted: 3 or less)"
+}
+
+# A million rows, by the sqlite3 shell, in a database that deferd has made.
+fill()
+{
+	now=$(date +%s)000
+	sqlite3 "$dir/store/tasks.db" <<-END
+		PRAGMA synchronous = OFF;
+		BEGIN;
+		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT $TASKS)
+		INSERT INTO tasks SELECT i, lower(hex(randomblob(16))), '$1', $2, $now, $now, 600,
+			'/*', 'POST', '/task' FROM n;
+		INSERT INTO requests SELECT row, NULL, 256, zeroblob(300), zeroblob(256)
+			FROM tasks WHERE state = 'queued';
+		INSERT INTO responses SELECT row, NULL, 256, -1, 0, 0, '', x'0d0a', zeroblob(256), NULL
+			FROM tasks WHERE state = 'succeeded';
+		COMMIT;
+	END
+	[ "$(id -u)" != 0 ] || chown -R daemon "$dir/store"
+}
+
+memory_of_master()
+{
+	awk '/^(VmHWM|RssAnon)/ { printf "%s %d KiB ", $1, $2 }' "/proc/$(master)/status"
+}
+
+
+started_with()
+{
+	fresh
+	stop
+	fill "$1" "$2"
+	rm -f "$dir/$1.ms"
+	for i in $(seq "$RUNS"); do
+		began=$(date +%s%N)
+		start
+		echo $((($(date +%s%N) - began) / 1000000)) >>"$dir/$1.ms"
+		memory=$(memory_of_master)
+		stop
+	done
+	echo "start: $TASKS $1: $(median <"$dir/$1.ms") ms to the first answer; $memory"
+}
+
+start_up()
+{
+	fresh
+	stop
+	began=$(date +%s%N)
+	start
+	echo "start: no tasks: $((($(date +%s%N) - began) / 1000000)) ms; $(memory_of_master)"
+	started_with succeeded 1
+	started_with queued 0
+}
+
+case ${1-all} in
+submit)	submit ;;
+status)	status ;;
+start)	start_up ;;
+all)	submit; status; start_up ;;
+*)	echo "usage: $0 [submit | status | start]" >&2; exit 2 ;;
+esac
