@@ -607,6 +607,28 @@ START_TEST(fifo_within_a_route)
 }
 END_TEST
 
+/* A slot that gets free while b's INSERT is under way is b's, not c's. */
+START_TEST(nobody_jumps_the_queue)
+{
+	struct sub *a, *b, *c;
+	struct frame f;
+
+	start_on(&gated);
+	a = submitted(ROUTE_EXEC, SCHED_ACCEPTED);
+	f = got_run(w, a);
+	gate(&changes_wait, true);
+	b = submit(ROUTE_EXEC);
+	rig_done(w, &f, OUTCOME_SUCCEEDED);
+	rig_settle(&rig);
+	c = submit(ROUTE_EXEC);
+	gate(&changes_wait, false);
+	RIG_UNTIL(&rig, b->done && c->done);
+	work(w, b);
+	work(w, c);
+	check_clean(3);
+}
+END_TEST
+
 static void
 next_ms(void)
 {
@@ -1441,6 +1463,7 @@ sched_suite(void)
 
 	t = add_case(s, "order");
 	tcase_add_test(t, fifo_within_a_route);
+	tcase_add_test(t, nobody_jumps_the_queue);
 	tcase_add_test(t, oldest_first_over_routes);
 	tcase_add_test(t, max_running_is_respected);
 	tcase_add_loop_test(t, order_survives_a_store_that_fails, 0, 2);

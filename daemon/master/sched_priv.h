@@ -15,6 +15,7 @@ struct sched_route {
 	struct task	*ready;		/* utlist, the oldest first */
 	struct task	*finished;	/* utlist, the first to expire first */
 	size_t		 nqueued;	/* tasks in that state, or on their way to it */
+	size_t		 narriving;	/* of these, not yet committed */
 	int64_t		 njobs;		/* slots it has */
 };
 

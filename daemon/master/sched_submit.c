@@ -67,6 +67,8 @@ on_inserted(struct store_op *op)
 	struct job *job = sub->job;
 
 	sched_answered(s);
+	if (job == NULL)
+		s->routes[sub->route].narriving--;
 	if (op->verdict != STORE_OK) {
 		sub->request = op->message;
 		refuse(sub, op->verdict == STORE_FULL ? SCHED_FULL :
@@ -83,14 +85,18 @@ on_inserted(struct store_op *op)
 		sched_dispatch(s);
 }
 
-/* The job keeps a request of its own: no load before RUN. */
+/*
+ * Who comes after others waits, also after those on their way to the queue.
+ * The job keeps a request of its own: no load before RUN.
+ */
 static struct job *
 reserve_for(struct sched *s, struct submission *sub, const unsigned char *id)
 {
 	struct sched_route *r = &s->routes[sub->route];
 	struct job *job;
 
-	if (r->ready != NULL || !sched_has_room(r) || s->draining ||
+	if (r->ready != NULL || r->narriving > 0 || s->draining ||
+	    !sched_has_room(r) ||
 	    (job = sched_job_reserve(s, sub->route, id)) == NULL)
 		return NULL;
 	if (body_share(&job->request.body, &sub->request.body) == -1) {
@@ -142,8 +148,10 @@ sched_submit(struct sched *s, struct submission *sub)
 	}
 	sub->job = reserve_for(s, sub, id);
 	fill_task(sub->task, sub, clock_wall_ms());
-	if (sub->job == NULL)
+	if (sub->job == NULL) {
 		sched_count_queued(s, &s->routes[sub->route], 1);
+		s->routes[sub->route].narriving++;
+	}
 	memset(&sub->op, 0, sizeof(sub->op));
 	fill_insert(&sub->op, sub);
 	sub->op.message = sub->request;
