@@ -75,14 +75,30 @@ sqlite_db_number(sqlite3 *db, const char *sql, int64_t none, int64_t *number)
 	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
+/* What the system said to a call that failed; of a commit only the log knows. */
+static int
+system_errno(sqlite3 *db, int rc)
+{
+	sqlite3_file *log = NULL;
+	int e = 0;
+
+	if (!db || ((rc & 0xff) != SQLITE_IOERR &&
+	    (rc & 0xff) != SQLITE_CANTOPEN))
+		return 0;
+	sqlite3_file_control(db, NULL, SQLITE_FCNTL_JOURNAL_POINTER, &log);
+	if (log && log->pMethods)
+		log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &e);
+	return e != 0 ? e : sqlite3_system_errno(db);
+}
+
 /* SQLite's words, and the system's where it has some. */
 static void
 reason(sqlite3 *db, int rc, char *out, size_t size)
 {
-	int e = db ? sqlite3_system_errno(db) : 0;
+	int e = system_errno(db, rc);
 	int kind = rc & 0xff;
 
-	if ((kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN) && e != 0)
+	if (e != 0)
 		snprintf(out, size, "%s: %s", sqlite3_errstr(rc), strerror(e));
 	else
 		snprintf(out, size, "%s", kind == SQLITE_ERROR && db ?
@@ -115,14 +131,10 @@ sqlite_db_explain(sqlite3 *db, int rc, const char *path, char *error)
 static enum store_verdict
 verdict_of(sqlite3 *db, int rc)
 {
-	int e = sqlite3_system_errno(db);
+	int e = system_errno(db, rc);
 
-	if ((rc & 0xff) == SQLITE_FULL)
-		return STORE_FULL;
-	if ((rc & 0xff) == SQLITE_IOERR &&
-	    (e == ENOSPC || e == EDQUOT || e == EFBIG))
-		return STORE_FULL;
-	return STORE_FAILED;
+	return (rc & 0xff) == SQLITE_FULL || e == ENOSPC || e == EDQUOT ||
+	    e == EFBIG ? STORE_FULL : STORE_FAILED;
 }
 
 /* This cause's place, or that of the one said longest ago. */

@@ -132,7 +132,7 @@ refuse(char *error, const char *fmt, ...)
 }
 
 static int
-step(sqlite3 *db, sqlite_step *up, int version)
+step(sqlite3 *db, const char *path, sqlite_step *up, int version, char *error)
 {
 	char sql[64];
 	int rc;
@@ -144,9 +144,12 @@ step(sqlite3 *db, sqlite_step *up, int version)
 		rc = up(db);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		return 0;
+	sqlite_db_explain(db, rc, path, error);
 	if (!sqlite3_get_autocommit(db))
 		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-	return rc;
+	return -1;
 }
 
 /* Where there is no shared memory, SQLite stays with the mode it had. */
@@ -190,12 +193,13 @@ sqlite_schema_open(sqlite3 *db, const char *path, sqlite_step *const *steps,
 		    (long long)is.version, nsteps);
 	if (rc == SQLITE_OK)
 		rc = to_wal(db);
-	while (rc == SQLITE_OK && is.version < nsteps) {
-		rc = step(db, steps[is.version], (int)is.version + 1);
-		is.version++;
+	if (rc != SQLITE_OK) {
+		sqlite_db_explain(db, rc, path, error);
+		return -1;
 	}
-	if (rc == SQLITE_OK)
-		return 0;
-	sqlite_db_explain(db, rc, path, error);
-	return -1;
+	for (; is.version < nsteps; is.version++)
+		if (step(db, path, steps[is.version], (int)is.version + 1,
+		    error) < 0)
+			return -1;
+	return 0;
 }
