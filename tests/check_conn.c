@@ -364,6 +364,7 @@ START_TEST(no_such_task)
 	(void)submit();
 	ck_assert_int_eq(client_ask(&cl, link_methods[_i % 4],
 	    no_tasks[_i / 4], NULL, 0), 404);
+	ck_assert_int_eq(*body_of(&cl) == '\0', _i % 4 == 1);	/* HEAD */
 	ck_assert_ptr_null(client_header(&cl, "Deferd-Task"));
 	ck_assert_ptr_null(client_header(&cl, "Deferd-State"));
 }
@@ -616,6 +617,28 @@ START_TEST(queue_full)
 	ck_assert_int_eq(client_ask(&cl, "POST", "/job/1", NULL, 0), 202);
 	ck_assert_int_eq(client_ask(&cl, "POST", "/job/1", data, 5000), 503);
 	ck_assert_ptr_nonnull(client_header(&cl, "Retry-After"));
+	ck_assert_uint_eq(rig_tasks(), 1);
+}
+END_TEST
+
+/* There was room when its head came: what its body took is given back. */
+START_TEST(queue_filled_meanwhile)
+{
+	static struct client other;
+
+	rig_reload("queue = 1\n");
+	head_make(&head, 70000, "POST", "/job/1", NULL);
+	connect_plain();
+	client_connect(&other, rig.data_path);
+	ck_assert(client_send(cl.fd, buf_data(&head), buf_len(&head)));
+	ck_assert(client_send(other.fd, buf_data(&head), buf_len(&head)));
+	rig_idle();
+	ck_assert(client_send(other.fd, data, 70000));
+	ck_assert_int_eq(client_wait(&other), 202);
+	client_close(&other);
+	task_keeps_files(70000);
+	ck_assert(client_send(cl.fd, data, 70000));
+	assert_problem(503);
 	ck_assert_uint_eq(rig_tasks(), 1);
 }
 END_TEST
@@ -1065,6 +1088,7 @@ add_refusals(Suite *s)
 	tcase_add_loop_test(t, body_cut_short, 0, DOOR_N + 1);
 	tcase_add_loop_test(t, chunked_upload_aborted, 0, DOOR_N);
 	tcase_add_test(t, queue_full);
+	tcase_add_test(t, queue_filled_meanwhile);
 	tcase_add_loop_test(t, store_is_full, 0, 2);
 	tcase_add_test(t, no_room_in_the_spool);
 

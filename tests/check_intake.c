@@ -97,7 +97,8 @@ setup(void)
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	pattern = malloc(MAX_BODY + 1);
 	for (size_t i = 0; i < MAX_BODY + 1; i++)
-		pattern[i] = (unsigned char)(i * 31 + (i >> 8) * 7);
+		pattern[i] = (unsigned char)(i * 31 + (i >> 8) * 7 +
+		    (i >> 16) * 13);
 	open_before = open_fds();
 	base = event_base_new();
 	io = work_pool_new(base, "check-io", 2);

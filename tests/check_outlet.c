@@ -52,7 +52,8 @@ setup(void)
 	pattern = malloc(LARGE);
 	got = malloc(LARGE + 4096);
 	for (size_t i = 0; i < LARGE; i++)
-		pattern[i] = (unsigned char)(i * 31 + (i >> 8) * 7);
+		pattern[i] = (unsigned char)(i * 31 + (i >> 8) * 7 +
+		    (i >> 16) * 13);
 	open_before = open_fds();
 	base = event_base_new();
 	io = work_pool_new(base, "check-io", 2);
