@@ -275,6 +275,17 @@ class Crash:
         self.starts.append(time.monotonic() - began)
         assert self.starts[-1] < START_MAX, f"the start took {self.starts[-1]:.1f} s"
 
+    def kill_all(self):
+        """The test has failed: nothing more is asked of anybody."""
+        def left():
+            for pid in self.alive():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if self.daemon.process and self.daemon.process.poll() is not None:
+                self.daemon.process = None
+            return self.alive()
+        until(lambda: not left(), "all are dead", DEADLINE)
+
     def kinds(self):
         if not self.db:
             return ("worker", "workers")
@@ -412,12 +423,8 @@ class Crash:
                 assert not self.alive(), "processes are left"
         except Exception:
             self.fault(traceback.format_exc())
-        if self.faults and self.daemon.process:
-            for pid in self.alive():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            self.daemon.process.wait()
-            self.daemon.process = None
+        if self.faults:
+            self.kill_all()
         with open(self.daemon.log_path, errors="replace") as f:
             self.log = f.readlines()
         if os.environ.get("DEFERD_KEEP_WORLD") == "1":
