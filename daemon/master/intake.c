@@ -311,23 +311,26 @@ wait_readable(struct intake *in)
 		finish(in, INTAKE_FAILED);
 }
 
+/*
+ * Its time may be over because we were stopped, not because nothing came:
+ * what is there is read first.
+ */
 static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct intake *in = arg;
+	uint64_t before = in->got_bytes;
 	enum intake_verdict v;
 	bool more;
 
 	(void)fd;
-	if (what & EV_TIMEOUT) {
-		finish(in, INTAKE_LATE);
-		return;
-	}
 	v = read_some(in, &more);
-	if (more)
-		wait_readable(in);
-	else
+	if (!more)
 		finish(in, v);
+	else if ((what & EV_TIMEOUT) && in->got_bytes == before)
+		finish(in, INTAKE_LATE);
+	else
+		wait_readable(in);
 }
 
 static void

@@ -174,17 +174,7 @@ write_some(struct outlet *o)
 	return STEP_AGAIN;
 }
 
-static void
-on_writable(evutil_socket_t fd, short what, void *arg)
-{
-	struct outlet *o = arg;
-
-	(void)fd;
-	if (what & EV_TIMEOUT)
-		finish(o, false);
-	else
-		run_outlet(o);
-}
+static void on_writable(evutil_socket_t, short, void *);
 
 static void
 wait_writable(struct outlet *o)
@@ -198,14 +188,9 @@ wait_writable(struct outlet *o)
 		finish(o, false);
 }
 
-/* Writes until done, until it would block, or until it is others' turn. */
 static void
-run_outlet(struct outlet *o)
+after_step(struct outlet *o, enum step s)
 {
-	enum step s = STEP_AGAIN;
-
-	for (int i = 0; s == STEP_AGAIN && i < 2 * WRITES_PER_TURN; i++)
-		s = write_some(o);
 	switch (s) {
 	case STEP_AGAIN:
 	case STEP_WAIT:
@@ -220,6 +205,33 @@ run_outlet(struct outlet *o)
 		finish(o, false);
 		break;
 	}
+}
+
+/* Writes until done, until it would block, or until it is others' turn. */
+static void
+run_outlet(struct outlet *o)
+{
+	enum step s = STEP_AGAIN;
+
+	for (int i = 0; s == STEP_AGAIN && i < 2 * WRITES_PER_TURN; i++)
+		s = write_some(o);
+	after_step(o, s);
+}
+
+/* If it was we who were stopped, there is room by now. */
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct outlet *o = arg;
+	enum step s;
+
+	(void)fd;
+	if ((what & EV_TIMEOUT) == 0) {
+		run_outlet(o);
+		return;
+	}
+	s = write_some(o);
+	after_step(o, s == STEP_WAIT ? STEP_FAILED : s);
 }
 
 /* One buffer, so that head and body leave in one write. */

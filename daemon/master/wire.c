@@ -151,10 +151,14 @@ postpone(struct wire *w, struct buf *bytes, const int *fds, int nfds)
 		}
 		p->fds[p->nfds] = fd;
 	}
+	if (event_add(w->writable, NULL) == -1) {
+		packet_free(p);
+		return -1;
+	}
 	p->bytes = *bytes;
 	buf_init(bytes, 0);
 	DL_APPEND(w->waiting, p);
-	return event_add(w->writable, NULL);
+	return 0;
 }
 
 int
