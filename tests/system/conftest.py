@@ -79,11 +79,12 @@ def shared(world, built):
                      max_response="1G").start()
     yield d
     d.stop()
+    d.check_sanitizers()
     assert not os.listdir(world.path("run", "spool")), "files left in the spool"
 
 
 @pytest.fixture
-def make(world, built):
+def make(request, world, built):
     """Starts daemons with settings of the test's own, behind /spare, one at a time."""
     made = []
 
@@ -94,6 +95,8 @@ def make(world, built):
     yield start
     for d in made:
         d.kill()
+        if "crash" not in request.node.name:    # those that are meant to
+            d.check_sanitizers()
 
 
 @pytest.hookimpl(hookwrapper=True)

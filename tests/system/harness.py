@@ -211,6 +211,12 @@ class Daemon:
             f.seek(self.log_start)
             return f.read().decode(errors="replace")
 
+    def check_sanitizers(self):
+        """What a sanitizer has to say, it says in the log."""
+        with open(self.log_path, errors="replace") as f:
+            found = [line for line in f if "Sanitizer" in line or "runtime error:" in line]
+        assert not found, found
+
     # requests on the socket itself
 
     def request(self, method, url, body=b"", **more):
