@@ -102,7 +102,7 @@ const struct conf_setting conf_table[] = {
 	    .def = "16",
 	    .meaning = "tasks that one worker runs at a time" },
 	{ "max-connections", KIND_NUMBER, TOP(max_connections),
-	    RANGE(1, 1000000),
+	    RANGE(1, 60000),	/* struct task counts 65535 readers */
 	    .def = "12000",
 	    .meaning = "requests and answers under way at a time" },
 	{ "queue", KIND_NUMBER, TOP(queue), LIVE, RANGE(1, 10000000),

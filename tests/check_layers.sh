@@ -53,7 +53,7 @@ uthash.h		daemon/master daemon/store daemon/worker
 utlist.h		daemon/launcher daemon/master daemon/store daemon/worker
 pthread.h		daemon/store daemon/worker tests
 syslog.h		daemon/log.c
-deferd.h		examples tests
+deferd.h		examples tests tests/crash
 '
 
 # Prints a line for each violation under the directory; fails if there is one.
