@@ -12,7 +12,6 @@
 # RUNS		how often each side is measured, in turn (5); the median counts
 # SECONDS_EACH	how long (5)
 # CLIENTS	that submit (64)
-# BATCH		rows in a commit of the bare program (what deferd had)
 # TASKS		for start (1000000)
 
 set -eu
@@ -21,7 +20,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 build=$(pwd)
 RUNS=${RUNS-5} SECONDS_EACH=${SECONDS_EACH-5} CLIENTS=${CLIENTS-64} TASKS=${TASKS-1000000}
 HEAD=1024 BODY=256
-programs="deferd deferd-master deferd-worker answer.so bench/load bench/fixed bench/store_bench"
+programs="deferd deferd-master deferd-worker answer.so bench/load bench/fixed bench/bare"
 
 [ -f Makefile ] || { echo "run it from a build directory" >&2; exit 2; }
 # shellcheck disable=SC2086
@@ -61,12 +60,13 @@ configure()
 		module-dir = "$dir"
 		$users
 		workers = 1
-		threads = 1
+		threads = 2
 		drain = 0
 		keep = 86400
 		queue = 10000000
 		max-tasks = 100000000
 		max-store = "64G"
+		route "/quick" { module = "answer.so" env = { "ANSWER_SECONDS=0" } }
 		route "/*" { module = "answer.so" env = { "ANSWER_SECONDS=86400" } max-running = 1 }
 	END
 	cp "$build/answer.so" "$dir"
@@ -131,36 +131,32 @@ submit_to()
 	load -s "$1" -c "$CLIENTS" -t "$SECONDS_EACH" -b $BODY /task
 }
 
-# Tasks in the store for each commit of the log, counted by the system.
-batch()
+# How many transactions SQLite has committed in the file since it is open: it
+# counts them in the third word of the index of its log.
+commits()
 {
-	if [ -n "${BATCH-}" ]; then
-		echo "$BATCH"
-		return
-	fi
-	fresh
-	perf stat -x, -e syscalls:sys_enter_fdatasync -p "$(master)" -o "$dir/perf" \
-		"$build/bench/load" -h $HEAD -s "$dir/socket" -c "$CLIENTS" -t 2 -b $BODY /task \
-		>"$dir/out" 2>/dev/null || true
-	awk -F, -v ok="$(value ok <"$dir/out")" \
-		'/fdatasync/ && $1 > 0 { print int(ok / $1 + 0.5); n = 1 }
-		END { if (!n) print 32 }' "$dir/perf"
-	stop
+	od -An -tu4 -j8 -N4 "$dir/store/tasks.db-shm"
+}
+
+# The same rows in the same batches: both as they were in the run before.
+bare()
+{
+	rm -f "$dir"/bare.db*
+	"$build/bench/bare" "$dir/store/tasks.db" "$dir/bare.db" "$1"
 }
 
 submit()
 {
-	rows=$(batch)
-	echo "submit: $CLIENTS clients; the bare program commits $rows rows at a time"
+	echo "submit: $CLIENTS clients"
 	for i in $(seq "$RUNS"); do
 		fresh
+		before=$(commits)
 		submit_to "$dir/socket" >"$dir/out"
+		after=$(commits)
 		stop
 		echo "  deferd  $(cat "$dir/out")"
 		value per_s <"$dir/out" >>"$dir/deferd.rate"
-		rm -rf "$dir/store"; mkdir "$dir/store"
-		"$build/bench/store_bench" "$dir/store/bare.db" "$rows" "$SECONDS_EACH" $HEAD $BODY \
-			>"$dir/out"
+		bare $(($(value ok <"$dir/out") / (after - before))) >"$dir/out"
 		echo "  bare    $(cat "$dir/out")"
 		value per_s <"$dir/out" >>"$dir/bare.rate"
 	done
@@ -168,39 +164,45 @@ submit()
 		"ratio $(ratio "$dir/deferd.rate" "$dir/bare.rate") (wanted: 0.6 or more)"
 }
 
-# The path of a task that is queued there.
-queued_link()
+# The link of a task that is submitted to this path.
+link_of()
 {
-	load -s "$1" -n 1 -b 0 -p /task | tr -d '\r' | sed -n 's,^Location: /bench,,p'
+	load -s "$dir/socket" -n 1 -b 0 -p "$1" | tr -d '\r' | sed -n 's,^Location: /bench,,p'
 }
 
-# socket, path: about a thousand queries a second, while CLIENTS submit without pause
+# socket, link, its status, name: about a thousand queries a second, while CLIENTS submit without pause
 status_of()
 {
 	submit_to "$1" >"$dir/out.submit" &
 	submitter=$!
-	load -s "$1" -c 1 -i 1000 -t $((SECONDS_EACH - 1)) -m GET -b 0 "$2" >"$dir/out"
+	load -s "$1" -c 1 -i 1000 -t $((SECONDS_EACH - 1)) -e "$3" -m GET -b 0 "$2" \
+		>"$dir/out"
 	wait "$submitter"
-	echo "  $3  $(cat "$dir/out"); submissions: $(value per_s <"$dir/out.submit")/s"
-	value p99_us <"$dir/out" >>"$dir/$3.p99"
+	echo "  $4  $(cat "$dir/out"); submissions: $(value per_s <"$dir/out.submit")/s"
+	value p99_us <"$dir/out" >>"$dir/$4.p99"
 }
 
 status()
 {
-	echo "status: one client asks while $CLIENTS submit"
+	echo "status: a thousand queries a second while $CLIENTS clients submit"
 	"$build/bench/fixed" "$dir/fixed" &
 	fixed=$!
 	for i in $(seq "$RUNS"); do
 		fresh
-		queued_link "$dir/socket" >/dev/null	# this one runs
-		status_of "$dir/socket" "$(queued_link "$dir/socket")" deferd
+		link_of /task >"$dir/out"	# it runs; the next one is queued
+		queued=$(link_of /task) finished=$(link_of /quick)
+		status_of "$dir/socket" "$queued" 202 queued
+		status_of "$dir/socket" "$finished" 200 finished
 		stop
-		status_of "$dir/fixed" /status/00000000000000000000000000000000 fixed
+		status_of "$dir/fixed" "$queued" 202 fixed
 	done
 	kill "$fixed"
 	fixed=
-	echo "status: p99 deferd $(median <"$dir/deferd.p99") us, fixed $(median <"$dir/fixed.p99") us," \
-		"ratio $(ratio "$dir/deferd.p99" "$dir/fixed.p99") (wanted: 3 or less)"
+	for what in queued finished; do
+		echo "status: p99 $what $(median <"$dir/$what.p99") us," \
+			"fixed $(median <"$dir/fixed.p99") us," \
+			"ratio $(ratio "$dir/$what.p99" "$dir/fixed.p99") (wanted: 3 or less)"
+	done
 }
 
 # A million rows, by the sqlite3 shell, in a database that deferd has made.

@@ -14,6 +14,7 @@ import collections
 import contextlib
 import os
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -421,6 +422,7 @@ class Crash:
             if not self.faults:
                 self.daemon.stop(DEADLINE)
                 assert not self.alive(), "processes are left"
+                self.check_log()
         except Exception:
             self.fault(traceback.format_exc())
         if self.faults:
@@ -431,6 +433,15 @@ class Crash:
             print("kept:", self.world.base)
         else:
             self.world.close()
+
+    def check_log(self):
+        """Nobody but us has killed anybody."""
+        with open(self.daemon.log_path, errors="replace") as f:
+            for line in f:
+                assert "Sanitizer" not in line and "runtime error" not in line \
+                    and "ssertion" not in line, line
+                died = re.search(r" died .*(?:signal|exit)=(\d+)", line)
+                assert not died or died[1] == "9" or died[1] == "0", line
 
     def tell(self, n):
         c = self.counts
