@@ -803,19 +803,22 @@ END_TEST
 
 /* -- crash loops ------------------------------------------------------------- */
 
-START_TEST(test_crash_loop)
+/* Five that follow each other wait longer and longer. */
+static void
+check_loop(const char *how, int status)
 {
 	int64_t t[6];
 	char text[32];
 	int i;
 
-	write_file("worker", "die");
+	write_file("worker", "%s", how);
 	serve();
 	for (i = 0; i < 6; i++) {
 		snprintf(text, sizeof(text), "spawn %d 0 0", i);
 		order(text);
-		t[i] = time_of(wait_for("log", "worker die", i + 1));
-		snprintf(text, sizeof(text), "DIED %d status=256", i);
+		snprintf(text, sizeof(text), "worker %s", how);
+		t[i] = time_of(wait_for("log", text, i + 1));
+		snprintf(text, sizeof(text), "DIED %d status=%d", i, status);
 		wait_for("log", text, 1);
 	}
 	ck_assert_int_lt(t[1] - t[0], t[5] - t[4]);
@@ -824,6 +827,18 @@ START_TEST(test_crash_loop)
 	ck_assert_int_ge(t[4] - t[3], 400);
 	ck_assert_int_ge(t[5] - t[4], 800);
 	stop();
+}
+
+START_TEST(test_crash_loop)
+{
+	check_loop("die", 256);
+}
+END_TEST
+
+/* A module that exits as it is loaded, with 0: no crash, but a loop. */
+START_TEST(test_exit_loop)
+{
+	check_loop("leave", 0);
 }
 END_TEST
 
@@ -1098,6 +1113,7 @@ main(int argc, char **argv)
 	tcase_add_test(tc, test_bad_frame);
 	tcase_add_test(tc, test_launcher_killed);
 	tcase_add_test(tc, test_crash_loop);
+	tcase_add_test(tc, test_exit_loop);
 	tcase_add_test(tc, test_kill_held_back);
 	tcase_add_test(tc, test_reload);
 	tcase_add_test(tc, test_reload_then_new_master);

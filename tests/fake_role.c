@@ -325,6 +325,8 @@ worker(void)
 	say("worker %s", order);
 	if (!strcmp(order, "die"))
 		exit(1);
+	if (!strcmp(order, "leave"))
+		exit(0);
 	for (;;)
 		pause();
 }

@@ -303,7 +303,8 @@ worker_died(struct keeper *k, struct keeper_worker *w)
 	waitpid(w->pid, &status, 0);
 	log_info("worker died worker=%u pool=%u pid=%ld %s", w->number, w->pool,
 	    (long)w->pid, how(status, text, sizeof(text)));
-	if (status != 0 && !w->asked_to_die && w->generation == k->generation)
+	/* Whatever its status: a module can call exit(0) as it is loaded. */
+	if (!w->asked_to_die && w->generation == k->generation)
 		backoff_died(&k->pools[w->pool], w->started_ms, now_ms());
 	tell_died(k, w, status, 0);
 	drop_worker(k, &w);
