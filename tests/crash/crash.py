@@ -38,9 +38,11 @@ QUEUE = 300                 # small: then all comes to rest soon
 START_MAX = 10              # seconds; leftovers must not slow it down
 DEADLINE = 120              # for everything else that must happen at all
 
-# What is killed.  "all" is the machine's death, as far as processes go.
-KINDS = ("all", "launcher", "master", "worker", "workers", "master and worker")
-MASTER_DIES = {"all", "launcher", "master", "master and worker"}
+# What is killed.  "all" is the machine's death, as far as processes go; "stop" kills
+# nobody: a SIGTERM, after which nothing may have been interrupted.
+KINDS = ("all", "launcher", "master", "worker", "workers", "master and worker", "stop")
+LAUNCHER_DIES = {"all", "launcher", "stop"}
+MASTER_DIES = LAUNCHER_DIES | {"master", "master and worker"}
 CALM_KILLS = 3              # above it the launcher's backoff would rule the pace
 
 
@@ -252,6 +254,14 @@ class Crash:
         self.deaths += 1        # now: who is sent before it may have met it
         self.counts["killed " + kind] += 1
 
+    def stop(self):
+        """It ends by itself, with 0, and has let everything finish that was running."""
+        if self.epoch % 2 == 0:
+            self.epoch += 1
+        self.daemon.process.send_signal(signal.SIGTERM)
+        assert self.daemon.process.wait(DEADLINE) == 0, "it did not end well"
+        self.counts["not killed but stopped"] += 1
+
     def bury(self):
         """The launcher is dead: whoever is left of the daemon goes by itself."""
         self.daemon.process.wait()
@@ -291,15 +301,18 @@ class Crash:
         if not self.db:
             return ("worker", "workers")
         if self.kills_since_start >= CALM_KILLS:
-            return ("all", "launcher")
+            return sorted(LAUNCHER_DIES)
         return KINDS
 
     def round(self):
         time.sleep(min(1.5, self.rng.expovariate(1 / 0.35)))
         kind = self.rng.choice(self.kinds())
         self.kills_since_start += 1
-        self.kill(kind)
-        if kind in ("all", "launcher"):
+        if kind == "stop":
+            self.stop()
+        else:
+            self.kill(kind)
+        if kind in LAUNCHER_DIES:
             self.bury()
             self.start()
         elif kind in MASTER_DIES:
