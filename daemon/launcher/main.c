@@ -125,6 +125,15 @@ clean_descriptors(void)
 	umask(022);
 }
 
+/* On its way into the background a daemon is silent, unless it fails. */
+static enum log_level
+log_level(const struct options *o)
+{
+	if (o->debug)
+		return LOG_L_DEBUG;
+	return o->foreground ? LOG_L_INFO : LOG_L_WARN;
+}
+
 static void
 find_user(struct spawn_user *user, const char *setting, const char *name)
 {
@@ -211,7 +220,7 @@ main(int argc, char **argv)
 	clean_descriptors();
 	log_init("deferd", false, LOG_L_INFO);
 	read_options(&o, argc, argv);
-	log_init("deferd", false, o.debug ? LOG_L_DEBUG : LOG_L_INFO);
+	log_init("deferd", false, log_level(&o));
 	if (settings_read(&k.settings, o.path, o.socket, error) < 0)
 		log_fatal("%s", error);
 	k.path = o.path;

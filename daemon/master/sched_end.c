@@ -21,6 +21,11 @@ log_end(const struct task *t, const struct job *job)
 	char id[TASK_ID_TEXT], reason[LOG_QUOTED_MAX];
 	const char *why = job->op.outcome.reason;
 
+	if (t->state == TASK_QUEUED) {
+		log_warn("task-interrupted task=%s attempt=%u",
+		    task_id_text(t->id, id), job->attempt);
+		return;
+	}
 	if (why == NULL || why[0] == '\0') {
 		log_info("task-ended task=%s state=%s attempt=%u",
 		    task_id_text(t->id, id), task_state_names[t->state],
