@@ -437,6 +437,52 @@ START_TEST(a_response_comes_back)
 }
 END_TEST
 
+/* When it got to run is known to the end, and again after another attempt. */
+START_TEST(info_in_every_state)
+{
+	struct store_op op, got;
+	int64_t row;
+
+	open_store(_i);
+	row = insert(TASK_QUEUED);
+	ck_assert_int_eq(load(&got, STORE_LOAD_INFO, row), STORE_OK);
+	ck_assert_str_eq(got.method, METHOD);
+	ck_assert_str_eq(got.path, PATH);
+	ck_assert_ptr_null(got.message.head);
+	ck_assert_uint_eq(got.message.body.size, 0);
+	ck_assert_int_eq(got.outcome.wait_status, -1);
+	ck_assert_int_eq(got.started_ms, 0);
+	load_fini(&got);
+
+	op = op_move(row, TASK_QUEUED, 0, TASK_RUNNING);
+	op.to_attempt = 1;
+	op.now_ms = 5000;
+	ck_assert_int_eq(go(&op), STORE_OK);
+	ck_assert_int_eq(load(&got, STORE_LOAD_INFO, row), STORE_OK);
+	ck_assert_int_eq(got.started_ms, 5000);
+	load_fini(&got);
+
+	op = op_move(row, TASK_RUNNING, 1, TASK_SUCCEEDED);
+	op.now_ms = 9000;
+	op.message = message_text("Status: 200 OK\r\n\r\n", "pdf");
+	op.outcome.wait_status = 0;
+	op.outcome.cpu_us = 7;
+	ck_assert_int_eq(go(&op), STORE_OK);
+	ck_assert_int_eq(load(&got, STORE_LOAD_INFO, row), STORE_OK);
+	check_blob(got.message.head, "Status: 200 OK\r\n\r\n");
+	ck_assert_ptr_null(got.message.body.bytes);
+	ck_assert_int_eq(got.message.body.fd, -1);
+	ck_assert_uint_eq(got.message.body.size, 3);
+	ck_assert_int_eq(got.outcome.wait_status, 0);
+	ck_assert_uint_eq(got.outcome.cpu_us, 7);
+	ck_assert_int_eq(got.started_ms, 5000);
+	load_fini(&got);
+	ck_assert_int_eq(removed(row), STORE_OK);
+	ck_assert_int_eq(load(&got, STORE_LOAD_INFO, row), STORE_LOST);
+	close_store();
+}
+END_TEST
+
 START_TEST(no_response_no_words)
 {
 	struct store_op op;
@@ -1261,6 +1307,7 @@ add_for_each(TCase *tc)
 {
 	tcase_add_loop_test(tc, a_request_comes_back, 0, NBACKENDS);
 	tcase_add_loop_test(tc, a_response_comes_back, 0, NBACKENDS);
+	tcase_add_loop_test(tc, info_in_every_state, 0, NBACKENDS);
 	tcase_add_loop_test(tc, no_response_no_words, 0, NBACKENDS);
 	tcase_add_loop_test(tc, each_move_in_each_state, 0, NBACKENDS);
 	tcase_add_loop_test(tc, attempts_count, 0, NBACKENDS);

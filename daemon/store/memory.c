@@ -36,6 +36,7 @@
 struct entry {
 	struct message	 message;
 	struct blob	*facts;
+	int64_t		 started_ms;	/* of the last attempt, or 0 */
 	uint32_t	 serial;	/* 0: a free place */
 	uint32_t	 attempt;	/* free: the next free place */
 	uint8_t		 state;
@@ -223,6 +224,7 @@ memory_insert(struct memory *m, struct store_op *op, int64_t *bytes)
 	e->facts = facts;
 	e->state = (uint8_t)op->to;
 	e->attempt = op->to_attempt;
+	e->started_ms = op->to == TASK_RUNNING ? op->now_ms : 0;
 	e->message = op->message;
 	op->message = MESSAGE_EMPTY;
 	op->row = entry_row(m, e);
@@ -259,6 +261,8 @@ memory_move(struct memory *m, struct store_op *op, int64_t *bytes)
 	before = entry_bytes(e);
 	if (task_finished(op->to) && entry_finish(e, op) < 0)
 		return no_memory();
+	if (op->to == TASK_RUNNING)
+		e->started_ms = op->now_ms;
 	e->state = (uint8_t)op->to;
 	e->attempt = op->to_attempt;
 	*bytes += entry_bytes(e) - before;
@@ -300,11 +304,27 @@ memory_apply(void *state, struct store_op *op, int64_t *bytes, int64_t *tasks)
 /* -- loads ---------------------------------------------------------------- */
 
 static void
+load_info(struct entry *e, struct store_op *op)
+{
+	if (task_finished(e->state)) {
+		op->message.head = blob_ref(e->message.head);
+		op->message.body.size = e->message.body.size;
+	}
+	op->texts = blob_ref(e->facts);
+	facts_read(op->texts, op);
+	op->started_ms = e->started_ms;
+}
+
+static void
 memory_load(void *state, struct store_op *op)
 {
 	struct entry *e = entry_find(state, op->row);
 	bool response = op->kind == STORE_LOAD_RESPONSE;
 
+	if (e && op->kind == STORE_LOAD_INFO) {
+		load_info(e, op);
+		return;
+	}
 	if (!e || task_finished(e->state) != response) {
 		op->verdict = STORE_LOST;
 		return;

@@ -36,8 +36,9 @@ static const char *const sql[SQL_N] = {
 	[SQL_COMMIT] = "COMMIT",
 	[SQL_INSERT_TASK] =
 	    "INSERT INTO tasks (row, id, state, attempt, created, changed,"
-	    " bytes, route, method, path)"
-	    " VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9)",
+	    " started, bytes, route, method, path)"
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?5, iif(?3 = 'running', ?5, NULL),"
+	    " ?6, ?7, ?8, ?9)",
 	[SQL_INSERT_REQUEST] =
 	    "INSERT INTO requests (row, file, size, head, body)"
 	    " VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -46,7 +47,8 @@ static const char *const sql[SQL_N] = {
 	    " wait_status, cpu_us, max_rss_kib, reason, log)"
 	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
 	[SQL_MOVE] =
-	    "UPDATE tasks SET state = ?4, attempt = ?5, changed = ?6"
+	    "UPDATE tasks SET state = ?4, attempt = ?5, changed = ?6,"
+	    " started = iif(?4 = 'running', ?6, started)"
 	    " WHERE row = ?1 AND state = ?2 AND attempt = ?3",
 	[SQL_FINISH] =
 	    "UPDATE tasks SET state = ?4, attempt = ?5, changed = ?6,"

@@ -13,29 +13,39 @@
 #include "daemon/log.h"
 #include "daemon/store/sqlite_priv.h"
 
-/* The first four columns of both are the message. */
+/* The first four columns are the message; the last two have the same. */
 static const char sql_request[] =
 	"SELECT head, body, file, size FROM requests WHERE row = ?1";
 static const char sql_response[] =
 	"SELECT p.head, p.body, p.file, p.size, p.wait_status, p.cpu_us,"
-	" p.max_rss_kib, t.method, t.path, p.reason, p.log"
+	" p.max_rss_kib, t.method, t.path, p.reason, p.log, t.started"
 	" FROM responses p JOIN tasks t ON t.row = p.row WHERE p.row = ?1";
+static const char sql_info[] =
+	"SELECT p.head, NULL, NULL, p.size, ifnull(p.wait_status, -1),"
+	" p.cpu_us, p.max_rss_kib, t.method, t.path, p.reason, NULL, t.started"
+	" FROM tasks t LEFT JOIN responses p ON p.row = t.row WHERE t.row = ?1";
 
 enum {
 	COL_HEAD, COL_BODY, COL_FILE, COL_SIZE,
 	COL_WAIT_STATUS, COL_CPU_US, COL_MAX_RSS_KIB,
-	COL_METHOD, COL_PATH, COL_REASON, COL_LOG
+	COL_METHOD, COL_PATH, COL_REASON, COL_LOG, COL_STARTED
 };
+
+static int
+prepare(struct sqlite *s, const char *sql, sqlite3_stmt **st)
+{
+	return sqlite3_prepare_v3(s->reader, sql, -1,
+	    SQLITE_PREPARE_PERSISTENT, st, NULL);
+}
 
 int
 sqlite_load_prepare(struct sqlite *s)
 {
-	int rc = sqlite3_prepare_v3(s->reader, sql_request, -1,
-	    SQLITE_PREPARE_PERSISTENT, &s->load_request, NULL);
+	int rc = prepare(s, sql_request, &s->load_request);
 
-	return rc != SQLITE_OK ? rc : sqlite3_prepare_v3(s->reader,
-	    sql_response, -1, SQLITE_PREPARE_PERSISTENT, &s->load_response,
-	    NULL);
+	if (rc == SQLITE_OK)
+		rc = prepare(s, sql_response, &s->load_response);
+	return rc == SQLITE_OK ? prepare(s, sql_info, &s->load_info) : rc;
 }
 
 void
@@ -43,6 +53,7 @@ sqlite_load_finish(struct sqlite *s)
 {
 	sqlite3_finalize(s->load_request);
 	sqlite3_finalize(s->load_response);
+	sqlite3_finalize(s->load_info);
 }
 
 static bool
@@ -130,6 +141,7 @@ load_words(sqlite3_stmt *st, struct store_op *op)
 	o->wait_status = sqlite3_column_int(st, COL_WAIT_STATUS);
 	o->cpu_us = (uint64_t)sqlite3_column_int64(st, COL_CPU_US);
 	o->max_rss_kib = (uint64_t)sqlite3_column_int64(st, COL_MAX_RSS_KIB);
+	op->started_ms = sqlite3_column_int64(st, COL_STARTED);
 	return SQLITE_OK;
 }
 
@@ -142,7 +154,7 @@ load_row(struct sqlite *s, sqlite3_stmt *st, struct store_op *op)
 	if (rc != SQLITE_ROW)
 		return rc;
 	taken = load_message(s, st, &op->message);
-	if (taken == SQLITE_OK && op->kind == STORE_LOAD_RESPONSE)
+	if (taken == SQLITE_OK && op->kind != STORE_LOAD_REQUEST)
 		taken = load_words(st, op);
 	return taken == SQLITE_OK ? SQLITE_ROW : taken;
 }
@@ -151,8 +163,8 @@ void
 sqlite_load(void *state, struct store_op *op)
 {
 	struct sqlite *s = state;
-	sqlite3_stmt *st = op->kind == STORE_LOAD_REQUEST ?
-	    s->load_request : s->load_response;
+	sqlite3_stmt *st = op->kind == STORE_LOAD_REQUEST ? s->load_request :
+	    op->kind == STORE_LOAD_INFO ? s->load_info : s->load_response;
 	int rc;
 
 	sqlite3_bind_int64(st, 1, op->row);

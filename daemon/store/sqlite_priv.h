@@ -83,7 +83,7 @@ struct sqlite {
 
 	/* the reader's */
 	sqlite3		*reader;
-	sqlite3_stmt	*load_request, *load_response;
+	sqlite3_stmt	*load_request, *load_response, *load_info;
 
 	pthread_mutex_t	 lock_faults;	/* guards what follows */
 	struct sqlite_fault faults[SQLITE_FAULTS];

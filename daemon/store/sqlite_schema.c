@@ -35,6 +35,7 @@ static const char version_1[] =
 	"  attempt INTEGER NOT NULL,"		/* started so often */
 	"  created INTEGER NOT NULL,"		/* Unix time, ms */
 	"  changed INTEGER NOT NULL,"		/* when it got into its state */
+	"  started INTEGER,"			/* when it last got to run */
 	"  bytes INTEGER NOT NULL,"		/* kept for it, everywhere */
 	"  route TEXT NOT NULL,"
 	"  method TEXT NOT NULL,"

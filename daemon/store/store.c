@@ -112,7 +112,8 @@ static bool
 op_is_load(const struct store_op *op)
 {
 	return op->kind == STORE_LOAD_REQUEST ||
-	    op->kind == STORE_LOAD_RESPONSE;
+	    op->kind == STORE_LOAD_RESPONSE ||
+	    op->kind == STORE_LOAD_INFO;
 }
 
 /* Whether op->message is the store's to take. */

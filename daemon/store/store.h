@@ -52,6 +52,7 @@ enum store_kind {
 	STORE_REMOVE,		/* forget it, whatever its state */
 	STORE_LOAD_REQUEST,
 	STORE_LOAD_RESPONSE,
+	STORE_LOAD_INFO,	/* what is said of it, whatever its state */
 	STORE_KIND_N
 };
 
@@ -92,8 +93,8 @@ struct store_op {
 	/* INSERT only; borrowed until done() */
 	unsigned char	 id[TASK_ID_BYTES];
 	const char	*route;
-	const char	*method;	/* LOAD_RESPONSE gives these two */
-	const char	*path;		/* (in `texts`) */
+	const char	*method;	/* LOAD_RESPONSE and LOAD_INFO give */
+	const char	*path;		/* these two (in `texts`) */
 
 	/*
 	 * INSERT: the request; MOVE to a finished state: the response, if
@@ -105,8 +106,14 @@ struct store_op {
 	 */
 	struct message	 message;
 
-	/* MOVE to a finished state; LOAD_RESPONSE gives it (texts in `texts`) */
+	/*
+	 * MOVE to a finished state; LOAD_RESPONSE gives it (texts in `texts`).
+	 * LOAD_INFO too, but for the log, and of the message what there is of
+	 * a response: its head, and the size of the body without the body.
+	 */
 	struct store_outcome outcome;
+	int64_t		 started_ms;	/* LOAD_INFO: Unix time it last got to */
+					/* run, 0 if never */
 	struct blob	*texts;			/* LOAD: owns outcome's texts */
 };
 
