@@ -42,8 +42,10 @@
 #define OR_NONE		", or \"\" for none"
 #ifdef HAVE_SQLITE
 #define A_STORE		"\"memory\", or \"sqlite:PATH\" with an absolute path"
+#define STORE		"sqlite:" DEFERD_STATEDIR "/tasks.db"
 #else
 #define A_STORE		"\"memory\" (this build has no SQLite)"
+#define STORE		"memory"
 #endif
 #define A_USER		"the name of a user"
 
@@ -59,7 +61,7 @@ const struct conf_setting conf_table[] = {
 	{ "store", KIND_TEXT, TOP(store),
 	    .check = conf_check_store,
 	    .expected = A_STORE,
-	    .def = "memory",
+	    .def = STORE,
 	    .meaning = "where tasks are kept" },
 	{ "spool", KIND_TEXT, TOP(spool),
 	    .check = conf_check_path, .expected = A_PATH,

@@ -88,7 +88,7 @@ trap 'echo; echo "Stopping."; exit 0' INT TERM HUP
 
 # Started by root, deferd runs as three users: that is what it is made for.
 # They must be able to reach the programs, wherever this tree is.
-mkdir "$dir/bin" "$dir/run" "$dir/spool" "$dir/apache"
+mkdir "$dir/bin" "$dir/run" "$dir/state" "$dir/apache"
 for program in deferd deferd-master deferd-worker defer.cgi answer.so; do
 	install -m 755 "$build/$program" "$dir/bin/"
 done
@@ -97,15 +97,15 @@ if [ "$(id -u)" = 0 ]; then
 	users='user = "daemon"  run-as = "www-data"'
 	apache_user='User www-data
 Group www-data'
-	chown daemon "$dir/spool"
+	chown daemon "$dir/state"
 fi
-chmod 700 "$dir/spool"
+chmod 700 "$dir/state"
 
 cat >"$dir/deferd.conf" <<END
 socket     = "$dir/run/deferd.sock"
 control    = "$dir/run/control.sock"
-store      = "memory"
-spool      = "$dir/spool"
+store      = "sqlite:$dir/state/tasks.db"
+spool      = "$dir/state/spool"
 module-dir = "$dir/bin"
 drain      = 0
 peers      = { "$([ -n "$users" ] && echo www-data || id -un)" }

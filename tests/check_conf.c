@@ -433,7 +433,11 @@ START_TEST(test_defaults)
 {
 	struct conf *c = read_good(ROUTE);
 
+#ifdef HAVE_SQLITE
+	ck_assert_int_eq(strncmp(c->store, "sqlite:/", 8), 0);
+#else
 	ck_assert_str_eq(c->store, "memory");
+#endif
 	ck_assert_str_eq(c->user, "deferd");
 	ck_assert_str_eq(c->run_as, "www-data");
 	ck_assert_str_eq(c->peers[0], "www-data");
