@@ -37,7 +37,8 @@ proc+slot+worker table
 job
 memory sqlite
 store+backend check
-body work task wire stream clock
+body work task wire stream clock prefer accept range
+field
 '
 
 # library header	who may include it
@@ -212,6 +213,7 @@ plant daemon/master/sched_run.c	'"daemon/master/view.h"'
 plant daemon/master/conn.c	'"daemon/master/sched_priv.h"'
 plant daemon/store/memory.c	'"daemon/master/table.h"'
 plant daemon/store/work.c	'"daemon/store/store.h"'
+plant daemon/master/field.c	'"daemon/master/range.h"'
 plant daemon/master/new.c	'"daemon/master/task.h"'
 plant daemon/master/task.c	'"daemon/master/new.h"'
 plant daemon/worker/exec.c	'"exec.h"'
