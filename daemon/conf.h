@@ -42,6 +42,8 @@ struct conf_limits {
 	int64_t		 max_attempts;
 	int64_t		 max_running;	/* 0: only the slots limit it */
 	int64_t		 max_queued;	/* 0: only `queue` limits it */
+	int64_t		 max_per_client; /* 0: no limit */
+	int64_t		 max_wait_s;
 	enum conf_rerun	 rerun;
 	/* resource limits of exec tasks; 0: not set */
 	int64_t		 cpu_s;		/* RLIMIT_CPU */
@@ -62,6 +64,8 @@ struct conf_route {
 	unsigned int	 methods;	/* mask */
 	char		**env;		/* "NAME=value", NULL at the end */
 	bool		 exit_status_ignore; /* exit-status = "ignore" */
+	bool		 respond_prefer; /* respond = "prefer" */
+	bool		 share;
 	struct conf_limits limits;
 	unsigned int	 pool;		/* index into conf.pools */
 };
@@ -90,6 +94,7 @@ struct conf {
 	int64_t		 max_store_bytes;
 	int64_t		 inline_bytes;	/* 0..65536 */
 	int64_t		 max_connections;
+	int64_t		 max_waiting;	/* through a door */
 	int64_t		 head_deadline_s;
 	int64_t		 body_deadline_s;	/* without any progress */
 	int64_t		 send_deadline_s;	/* without any progress */

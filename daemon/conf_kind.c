@@ -29,7 +29,10 @@ static const char *const rerun_names[RERUN_N] = {
 	[RERUN_NEVER]		= "never",
 };
 
+/* The words of settings that are true or not. */
 static const char *const exit_status_names[] = { "fail", "ignore" };
+static const char *const respond_names[] = { "async", "prefer" };
+static const char *const yes_names[] = { "no", "yes" };
 
 enum conf_method
 conf_method(const char *name)
@@ -334,11 +337,10 @@ rerun_print(const void *field, FILE *f)
 }
 
 static int
-exit_status_set(const struct conf_setting *s, void *field, const char *value)
+bool_set(const char *const *names, void *field, const char *value)
 {
-	unsigned int i = name_index(exit_status_names, 2, value);
+	unsigned int i = name_index(names, 2, value);
 
-	(void)s;
 	if (i == 2)
 		return invalid();
 	*(bool *)field = i == 1;
@@ -346,21 +348,54 @@ exit_status_set(const struct conf_setting *s, void *field, const char *value)
 }
 
 static void
-exit_status_clear(void *field)
+bool_clear(void *field)
 {
 	*(bool *)field = false;
 }
 
 static bool
-exit_status_equal(const void *a, const void *b)
+bool_equal(const void *a, const void *b)
 {
 	return *(const bool *)a == *(const bool *)b;
+}
+
+static int
+exit_status_set(const struct conf_setting *s, void *field, const char *value)
+{
+	(void)s;
+	return bool_set(exit_status_names, field, value);
 }
 
 static void
 exit_status_print(const void *field, FILE *f)
 {
 	fprintf(f, "\"%s\"", exit_status_names[*(const bool *)field]);
+}
+
+static int
+respond_set(const struct conf_setting *s, void *field, const char *value)
+{
+	(void)s;
+	return bool_set(respond_names, field, value);
+}
+
+static void
+respond_print(const void *field, FILE *f)
+{
+	fprintf(f, "\"%s\"", respond_names[*(const bool *)field]);
+}
+
+static int
+yes_set(const struct conf_setting *s, void *field, const char *value)
+{
+	(void)s;
+	return bool_set(yes_names, field, value);
+}
+
+static void
+yes_print(const void *field, FILE *f)
+{
+	fprintf(f, "%s", yes_names[*(const bool *)field]);
 }
 
 const struct conf_kind_ops conf_kinds[KIND_N] = {
@@ -379,8 +414,11 @@ const struct conf_kind_ops conf_kinds[KIND_N] = {
 	[KIND_RERUN] = { "choice", sizeof(enum conf_rerun), false,
 	    rerun_set, rerun_clear, rerun_equal, rerun_print },
 	[KIND_EXIT_STATUS] = { "choice", sizeof(bool), false,
-	    exit_status_set, exit_status_clear, exit_status_equal,
-	    exit_status_print },
+	    exit_status_set, bool_clear, bool_equal, exit_status_print },
+	[KIND_RESPOND] = { "choice", sizeof(bool), false,
+	    respond_set, bool_clear, bool_equal, respond_print },
+	[KIND_YES] = { "choice", sizeof(bool), false,
+	    yes_set, bool_clear, bool_equal, yes_print },
 };
 
 char *

@@ -132,6 +132,9 @@ const struct conf_setting conf_table[] = {
 	    RANGE(1, 3600),
 	    .def = "60",
 	    .meaning = "for an answer that nobody reads" },
+	{ "max-waiting", KIND_NUMBER, TOP(max_waiting), LIVE, RANGE(0, 60000),
+	    .def = "32",
+	    .meaning = "requests held open through the door at a time" },
 	{ "drain", KIND_SECONDS, TOP(drain_s), LIVE, RANGE(0, 86400),
 	    .def = "60",
 	    .meaning = "how long a stop waits for running tasks" },
@@ -168,6 +171,15 @@ const struct conf_setting conf_table[] = {
 	    RANGE(0, 10000000),
 	    .def = "0", .def_words = "0: up to `queue`",
 	    .meaning = "tasks of one route that wait; above it: 503" },
+	{ "max-per-client", KIND_NUMBER, LIMIT(max_per_client), LIVE,
+	    RANGE(0, 10000000),
+	    .def = "0", .def_words = "0: no limit",
+	    .meaning = "unfinished tasks of one client (REMOTE_USER, else "
+		"REMOTE_ADDR), out of those that came while this was set and "
+		"since the daemon started; above it: 429" },
+	{ "max-wait", KIND_SECONDS, LIMIT(max_wait_s), LIVE, RANGE(0, 3600),
+	    .def = "30",
+	    .meaning = "how long a request is held open for the end of its task" },
 	{ "cpu", KIND_SECONDS, LIMIT(cpu_s), LIVE, RANGE(0, YEAR),
 	    .def = "0", .def_words = "0: no limit",
 	    .meaning = "processor time of an executable" },
@@ -218,6 +230,16 @@ const struct conf_setting conf_table[] = {
 	    .expected = "\"fail\" or \"ignore\"",
 	    .def = "fail",
 	    .meaning = "what an exit status other than 0 does to the task" },
+	{ "respond", KIND_RESPOND, ROUTE(respond_prefer), LIVE,
+	    .expected = "\"async\" or \"prefer\"",
+	    .def = "async",
+	    .meaning = "async: 202 unless the request prefers to wait; prefer: "
+		"it waits unless it prefers respond-async" },
+	{ "share", KIND_YES, ROUTE(share), LIVE,
+	    .expected = "yes or no",
+	    .def = "no",
+	    .meaning = "a GET without a body that equals one under way (path, "
+		"query, host, user) shares its task; since the daemon started" },
 };
 
 const size_t conf_table_size = sizeof(conf_table) / sizeof(conf_table[0]);

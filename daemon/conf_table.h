@@ -25,6 +25,8 @@ enum conf_kind {
 	KIND_METHODS,		/* unsigned int, a mask */
 	KIND_RERUN,		/* enum conf_rerun */
 	KIND_EXIT_STATUS,	/* bool: ignore */
+	KIND_RESPOND,		/* bool: prefer */
+	KIND_YES,		/* bool: yes */
 	KIND_N
 };
 

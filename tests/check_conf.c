@@ -304,6 +304,13 @@ static const struct {
 	    "PATCH, DELETE, OPTIONS, TRACE, got OTHER" },
 	{ "route \"/x\" { exit-status = \"log\" }",
 	    "f:1: exit-status: expected \"fail\" or \"ignore\", got log" },
+	{ "route \"/x\" { respond = sync }",
+	    "f:1: respond: expected \"async\" or \"prefer\", got sync" },
+	{ "route \"/x\" { share = true }",
+	    "f:1: share: expected yes or no, got true" },
+	{ "max-wait = 3601\n",
+	    "f:1: max-wait: expected a number of seconds from 0 to 3600, "
+	    "got 3601" },
 	{ "route \"/x\" { env = { \"A=1\",\n\"PATH=/x\" } }",
 	    "f:2: env: expected " AN_ENV ", got \"PATH=/x\"" },
 	{ "route \"/x\" { env = { \"LD_PRELOAD=/x\" } }",
@@ -411,6 +418,7 @@ static const char rich[] =
 	"workers = 3 threads = 4 queue = 5 max-tasks = 6\n"
 	"max-store = 2G inline = \"1K\" max-connections = 77\n"
 	"head-deadline = 1 body-deadline = 2 send-deadline = 3 drain = 0\n"
+	"max-waiting = 4\n"
 	"route \"/report/*\"   # the brace is below\n"
 	"{\n"
 	"\texec = \"/usr/lib/cgi-bin/report.cgi\"\n"
@@ -418,6 +426,7 @@ static const char rich[] =
 	"\tcpu = 60 memory = 512M file-size = 1000 processes = 50\n"
 	"\tenv = { 'A=${HOME}\"\\\\', \"B=\\${X}\\\\\\\"\xc3\xa9 # no comment\" }\n"
 	"\texit-status = ignore rerun = never keep = 1 grace = 0\n"
+	"\trespond = prefer share = yes max-wait = 20 max-per-client = 21\n"
 	"\tmax-body = 0 max-response = 1 max-attempts = 100\n"
 	"}\n"
 	"route thumb { path = \"/a..b/\" host = \"Example.ORG\" module = thumb.so\n"
@@ -427,7 +436,8 @@ static const char rich[] =
 	"route \"/*\" { module = \"answer.so\" }\n"
 	/* behind the routes, and still their default */
 	"keep = 11 timeout = 12 grace = 13 max-body = 14 max-response = 15\n"
-	"max-attempts = 16 rerun = \"always\" max-running = 17 max-queued = 18\n";
+	"max-attempts = 16 rerun = \"always\" max-running = 17 max-queued = 18\n"
+	"max-wait = 19 max-per-client = 20\n";
 
 START_TEST(test_defaults)
 {
@@ -458,6 +468,7 @@ START_TEST(test_defaults)
 	ck_assert_int_eq(c->body_deadline_s, 60);
 	ck_assert_int_eq(c->send_deadline_s, 60);
 	ck_assert_int_eq(c->drain_s, 60);
+	ck_assert_int_eq(c->max_waiting, 32);
 	ck_assert_uint_eq(c->generation, 0);
 	conf_free(c);
 }
@@ -476,6 +487,8 @@ START_TEST(test_default_limits)
 	ck_assert_int_eq(l->max_attempts, 3);
 	ck_assert_int_eq(l->max_running, 0);
 	ck_assert_int_eq(l->max_queued, 0);
+	ck_assert_int_eq(l->max_wait_s, 30);
+	ck_assert_int_eq(l->max_per_client, 0);
 	ck_assert_int_eq(l->rerun, RERUN_IDEMPOTENT);
 	ck_assert_int_eq(l->cpu_s, 0);
 	ck_assert_int_eq(l->memory_bytes, 0);
@@ -486,6 +499,7 @@ START_TEST(test_default_limits)
 	    1u << METHOD_POST | 1u << METHOD_PUT | 1u << METHOD_PATCH |
 	    1u << METHOD_DELETE);
 	ck_assert(!c->routes[0].exit_status_ignore);
+	ck_assert(!c->routes[0].respond_prefer && !c->routes[0].share);
 	ck_assert_ptr_null(c->routes[0].env);
 	ck_assert_ptr_null(c->routes[0].host);
 	conf_free(c);
@@ -520,6 +534,7 @@ START_TEST(test_top)
 	ck_assert_int_eq(c->body_deadline_s, 2);
 	ck_assert_int_eq(c->send_deadline_s, 3);
 	ck_assert_int_eq(c->drain_s, 0);
+	ck_assert_int_eq(c->max_waiting, 4);
 	conf_free(c);
 }
 END_TEST
@@ -541,6 +556,7 @@ START_TEST(test_route)
 	ck_assert_str_eq(r->env[1], "B=${X}\\\"\xc3\xa9 # no comment");
 	ck_assert_ptr_null(r->env[2]);
 	ck_assert(r->exit_status_ignore);
+	ck_assert(r->respond_prefer && r->share);
 	ck_assert_int_eq(l->keep_s, 1);
 	ck_assert_int_eq(l->timeout_s, 600);
 	ck_assert_int_eq(l->grace_s, 0);
@@ -549,6 +565,8 @@ START_TEST(test_route)
 	ck_assert_int_eq(l->max_attempts, 100);
 	ck_assert_int_eq(l->max_running, 4);
 	ck_assert_int_eq(l->max_queued, 9);
+	ck_assert_int_eq(l->max_wait_s, 20);
+	ck_assert_int_eq(l->max_per_client, 21);
 	ck_assert_int_eq(l->rerun, RERUN_NEVER);
 	ck_assert_int_eq(l->cpu_s, 60);
 	ck_assert_int_eq(l->memory_bytes, 512 << 20);
@@ -595,6 +613,8 @@ START_TEST(test_inherited)
 	ck_assert_int_eq(l->rerun, RERUN_ALWAYS);
 	ck_assert_int_eq(l->max_running, 17);
 	ck_assert_int_eq(l->max_queued, 18);
+	ck_assert_int_eq(l->max_wait_s, 19);
+	ck_assert_int_eq(l->max_per_client, 20);
 	ck_assert_int_eq(c->limits.keep_s, 11);
 	conf_free(c);
 }
