@@ -4,8 +4,8 @@
 # the demo and the tests bring servers of their own.
 
 packages_build="autoconf automake gcc libc6-dev make pkg-config uuid-dev check
-	libevent-dev libconfuse-dev uthash-dev libjansson-dev libmd-dev libsqlite3-dev
-	musl-tools"
+	libevent-dev libconfuse-dev uthash-dev libjansson-dev libmd-dev
+	libsqlite3-dev musl-tools"
 
 # packages_missing NAME...: those that are not installed
 packages_missing()
