@@ -2,7 +2,7 @@
  * sqlite_tidy - what a commit leaves to be done, in steps beside it.
  *
  * The log grows with every commit and is written back to the database when
- * it is long (a checkpoint): thousands of pages and a sync of a large file.
+ * it is long (a checkpoint): a thousand pages and a sync of a large file.
  * SQLite would do that inside the commit that made it too long, and its
  * clients would wait.  Here the answers have left when it begins.
  * It must be done between two commits now and then, for only a log that is
@@ -15,11 +15,10 @@
  */
 #include "config.h"
 
-#include "daemon/log.h"
 #include "daemon/store/sqlite_priv.h"
 
-#define WAL_LONG	4000		/* pages: 16 MB */
-#define WAL_KEEP	"33554432"	/* bytes: a longer file is cut */
+#define WAL_LONG	1000		/* pages: 4 MB; more gains nothing */
+#define WAL_KEEP	"16777216"	/* bytes: a longer file is cut */
 #define FREE_MANY	2048		/* pages: 8 MB */
 #define FREE_PART	4		/* of the file is free: one in four */
 #define FREE_STEP	"128"		/* pages given back at a time */
@@ -77,10 +76,7 @@ count_free(struct sqlite *s)
 	return nfree >= FREE_MANY && nfree >= all / FREE_PART;
 }
 
-/*
- * If this commit fails, what it may have left in the log means nothing; but
- * then whatever is next should find a certain state.
- */
+/* If this commit fails, what it may have left in the log means nothing. */
 static bool
 give_back(struct sqlite *s)
 {
