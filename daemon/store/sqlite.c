@@ -23,7 +23,6 @@
 #include <unistd.h>
 
 #include "daemon/conf.h"
-#include "daemon/log.h"
 #include "daemon/store/sqlite_priv.h"
 
 static int
@@ -111,6 +110,7 @@ rows_start(struct sqlite *s, char *error)
 {
 	static const char sql[] = "SELECT max("
 	    "ifnull((SELECT max(row) FROM tasks), 0),"
+	    "ifnull((SELECT max(row) FROM claims), 0),"
 	    "ifnull((SELECT max(row) FROM requests), 0),"
 	    "ifnull((SELECT max(row) FROM responses), 0))";
 	int64_t last;
@@ -249,6 +249,7 @@ row_read(sqlite3_stmt *st, struct store_row *r, int64_t *bytes)
 	*bytes = sqlite3_column_int64(st, 6);
 	r->route = (const char *)sqlite3_column_text(st, 7);
 	r->method = (const char *)sqlite3_column_text(st, 8);
+	r->owner = (const char *)sqlite3_column_text(st, 9);
 	if (!id || !state || !r->route || !r->method || *bytes < 0)
 		return false;
 	r->state = state_of(state);
@@ -281,7 +282,7 @@ sqlite_scan(void *state, int (*each)(const struct store_row *, void *),
     void *arg, int64_t *bytes, int64_t *tasks, char *error)
 {
 	static const char sql[] = "SELECT row, id, state, attempt, created,"
-	    " changed, bytes, route, method FROM tasks ORDER BY row";
+	    " changed, bytes, route, method, owner FROM tasks ORDER BY row";
 	struct sqlite *s = state;
 	sqlite3_stmt *st;
 	int rc = sqlite3_prepare_v2(s->writer, sql, -1, &st, NULL);

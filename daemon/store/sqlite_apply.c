@@ -22,7 +22,6 @@
 #include "config.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,9 +35,14 @@ static const char *const sql[SQL_N] = {
 	[SQL_COMMIT] = "COMMIT",
 	[SQL_INSERT_TASK] =
 	    "INSERT INTO tasks (row, id, state, attempt, created, changed,"
-	    " started, bytes, route, method, path)"
+	    " started, bytes, route, method, path, owner)"
 	    " VALUES (?1, ?2, ?3, ?4, ?5, ?5, iif(?3 = 'running', ?5, NULL),"
-	    " ?6, ?7, ?8, ?9)",
+	    " ?6, ?7, ?8, ?9, ?10)",
+	[SQL_TAKEN] =
+	    "SELECT t.row, t.id, c.request = ?2"
+	    " FROM claims c JOIN tasks t ON t.row = c.row WHERE c.key = ?1",
+	[SQL_INSERT_CLAIM] =
+	    "INSERT INTO claims (row, key, request) VALUES (?1, ?2, ?3)",
 	[SQL_INSERT_REQUEST] =
 	    "INSERT INTO requests (row, file, size, head, body)"
 	    " VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -60,6 +64,7 @@ static const char *const sql[SQL_N] = {
 	    " LEFT JOIN requests q ON q.row = t.row"
 	    " LEFT JOIN responses p ON p.row = t.row WHERE t.row = ?1",
 	[SQL_DELETE_TASK] = "DELETE FROM tasks WHERE row = ?1",
+	[SQL_DELETE_CLAIM] = "DELETE FROM claims WHERE row = ?1",
 	[SQL_DELETE_REQUEST] = "DELETE FROM requests WHERE row = ?1",
 	[SQL_DELETE_RESPONSE] = "DELETE FROM responses WHERE row = ?1",
 	[SQL_VOID] = "UPDATE faults SET commits = commits + 1,"
@@ -142,7 +147,55 @@ insert_task(struct sqlite *s, const struct store_op *op,
 	bad |= bind_text(st, 7, op->route);
 	bad |= bind_text(st, 8, op->method);
 	bad |= bind_text(st, 9, op->path);
+	bad |= bind_text(st, 10, op->owner);	/* NULL is NULL */
 	return run_bound(st, bad);
+}
+
+static int
+bind_digest(sqlite3_stmt *st, int i, const unsigned char *digest)
+{
+	return sqlite3_bind_blob(st, i, digest, STORE_DIGEST_BYTES,
+	    SQLITE_STATIC);
+}
+
+static int
+insert_claim(struct sqlite *s, const struct store_op *op,
+    const struct sqlite_change *c)
+{
+	sqlite3_stmt *st = s->sql[SQL_INSERT_CLAIM];
+	int bad;
+
+	bad = sqlite3_bind_int64(st, 1, c->row);
+	bad |= bind_digest(st, 2, op->claim->key);
+	bad |= bind_digest(st, 3, op->claim->request);
+	return run_bound(st, bad);
+}
+
+/*
+ * Whose the key is already: SQLITE_ROW, or SQLITE_DONE if nobody's.  There is
+ * one writer, and it sees what came before in its own batch.
+ */
+static int
+find_taken(struct sqlite *s, const struct store_op *op,
+    struct sqlite_change *c)
+{
+	sqlite3_stmt *st = s->sql[SQL_TAKEN];
+	const char *id;
+	int rc;
+
+	if (bind_digest(st, 1, op->claim->key) != SQLITE_OK ||
+	    bind_digest(st, 2, op->claim->request) != SQLITE_OK)
+		return SQLITE_NOMEM;
+	if ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		c->verdict = STORE_TAKEN;
+		c->row = sqlite3_column_int64(st, 0);
+		id = (const char *)sqlite3_column_text(st, 1);
+		c->same = sqlite3_column_int(st, 2) != 0;
+		if (!id || !task_id_parse(id, c->id))
+			rc = SQLITE_CORRUPT;
+	}
+	sqlite3_reset(st);
+	return rc;
 }
 
 static int
@@ -152,11 +205,14 @@ change_insert(struct sqlite *s, const struct store_op *op,
 	sqlite3_stmt *st = s->sql[SQL_INSERT_REQUEST];
 	int rc;
 
+	if (op->claim && (rc = find_taken(s, op, c)) != SQLITE_DONE)
+		return rc == SQLITE_ROW ? SQLITE_OK : rc;
 	c->row = s->next_row++;
 	c->tasks = 1;
-	c->bytes = (int64_t)(message_bytes(&op->message) +
-	    strlen(op->method) + strlen(op->path));
+	c->bytes = (int64_t)(message_bytes(&op->message) + words_bytes(op));
 	rc = insert_task(s, op, c);
+	if (rc == SQLITE_OK && op->claim)
+		rc = insert_claim(s, op, c);
 	if (rc == SQLITE_OK)
 		rc = run_bound(st, bind_message(st, c->row, &op->message));
 	return rc;
@@ -294,6 +350,8 @@ change_remove(struct sqlite *s, const struct store_op *op,
 	s->deleted = true;
 	rc = delete_from(s, SQL_DELETE_TASK, op->row);
 	if (rc == SQLITE_OK)
+		rc = delete_from(s, SQL_DELETE_CLAIM, op->row);
+	if (rc == SQLITE_OK)
 		rc = delete_from(s, SQL_DELETE_REQUEST, op->row);
 	if (rc == SQLITE_OK)
 		rc = delete_from(s, SQL_DELETE_RESPONSE, op->row);
@@ -393,6 +451,10 @@ tell(struct sqlite *s, struct store_op *op, int64_t *bytes, int64_t *tasks)
 		*tasks += c->tasks;
 		if (op->kind == STORE_INSERT)
 			op->row = c->row;
+		if (c->verdict == STORE_TAKEN) {
+			memcpy(op->id, c->id, TASK_ID_BYTES);
+			op->same = c->same;
+		}
 		if (c->verdict == STORE_OK && (op->kind != STORE_MOVE ||
 		    task_finished(op->to)))
 			op->message.body.file = c->file;
