@@ -184,11 +184,12 @@ bare_rate(int batch, double seconds)
 	must(db, sqlite3_exec(db, "PRAGMA synchronous = FULL", 0, 0, 0));
 	must(db, sqlite3_prepare_v2(db, "BEGIN IMMEDIATE", -1, &begin, 0));
 	must(db, sqlite3_prepare_v2(db, "COMMIT", -1, &commit, 0));
-	must(db, sqlite3_prepare_v2(db, "INSERT INTO tasks VALUES (?1, ?2, "
-	    "'queued', 0, 1600000000000, 1600000000000, 1500, '/report/*', "
-	    "'POST', '/report/7')", -1, &task, 0));
-	must(db, sqlite3_prepare_v2(db, "INSERT INTO requests VALUES "
-	    "(?1, NULL, 0, ?2, NULL)", -1, &request, 0));
+	must(db, sqlite3_prepare_v2(db, "INSERT INTO tasks (row, id, state, "
+	    "attempt, created, changed, bytes, route, method, path) VALUES "
+	    "(?1, ?2, 'queued', 0, 1600000000000, 1600000000000, 1516, "
+	    "'/report/*', 'POST', '/report/7')", -1, &task, 0));
+	must(db, sqlite3_prepare_v2(db, "INSERT INTO requests (row, size, "
+	    "head) VALUES (?1, 0, ?2)", -1, &request, 0));
 	cpu = cpu_s();
 	for (began = now_s(); now_s() - began < seconds;) {
 		bare_run(db, begin);
