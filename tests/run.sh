@@ -23,6 +23,7 @@ mkdir -p "$build" && cd "$build" || exit 1
 make -j "$(nproc)" all || exit 1
 
 export DEFERD_REQUIRE=1
+rm -f tests/*.log tests/*.trs		# of a run before
 make -j "$(nproc)" check
 status=$?
 
