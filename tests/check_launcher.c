@@ -147,7 +147,7 @@ teardown(void)
 	}
 	free(pid);
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		unlink(in_dir(names[i]));
+		remove(in_dir(names[i]));	/* the spool is a directory */
 	rmdir(dir);
 }
 
