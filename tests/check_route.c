@@ -68,6 +68,32 @@ START_TEST(method_at_a_link)
 }
 END_TEST
 
+/* What stands beside a link: POST cancels, GET and HEAD inform. */
+START_TEST(method_beside_a_link)
+{
+	unsigned char id[TASK_ID_BYTES];
+	enum conf_method m = (enum conf_method)_i;
+	struct route_to to;
+
+	ck_assert(task_id_parse(ID, id));
+	decide("/status/" ID "/cancel", m, &to);
+	ck_assert(to.is_link);
+	ck_assert_mem_eq(to.id, id, TASK_ID_BYTES);
+	ck_assert_uint_eq(to.allow, BIT(METHOD_POST) | BIT(METHOD_OPTIONS));
+	ck_assert_int_eq(to.action, m == METHOD_POST ? ROUTE_CANCEL :
+	    m == METHOD_OPTIONS ? ROUTE_OPTIONS : ROUTE_NOT_ALLOWED);
+
+	decide("/status/" ID "/info", m, &to);
+	ck_assert(to.is_link);
+	ck_assert_mem_eq(to.id, id, TASK_ID_BYTES);
+	ck_assert_uint_eq(to.allow, BIT(METHOD_GET) | BIT(METHOD_HEAD) |
+	    BIT(METHOD_OPTIONS));
+	ck_assert_int_eq(to.action, m == METHOD_GET || m == METHOD_HEAD ?
+	    ROUTE_INFO : m == METHOD_OPTIONS ? ROUTE_OPTIONS :
+	    ROUTE_NOT_ALLOWED);
+}
+END_TEST
+
 START_TEST(method_at_a_route)
 {
 	struct route_to to;
@@ -103,8 +129,12 @@ static const char *const no_links[] = {
 	"/status//" ID,
 	"/status/./" ID,
 	"/status/" ID "/",
-	"/status/" ID "/info",			/* a later issue's */
-	"/status/" ID "/cancel",		/* likewise */
+	"/status/" ID "/info/",
+	"/status/" ID "/cancelled",
+	"/status/" ID "info",
+	"/status/info",
+	"/status//info",
+	"/status/00010f107f809abcdef0ff23456789a/cancel",
 	"/status/" ID "0",
 	"/status/00010F107F809ABCDEF0FF23456789AF",
 	"/status/00010f107f809abcdef0ff23456789a",
@@ -176,6 +206,7 @@ main(void)
 	int failed;
 
 	tcase_add_loop_test(tc, method_at_a_link, 0, METHOD_N);
+	tcase_add_loop_test(tc, method_beside_a_link, 0, METHOD_N);
 	tcase_add_loop_test(tc, method_at_a_route, 0, METHOD_N);
 	tcase_add_test(tc, route_that_wants_options_gets_it);
 	tcase_add_loop_test(tc, other_names_are_no_task_whatever_the_method,

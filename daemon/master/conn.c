@@ -11,6 +11,7 @@
 #include "ipc/sock.h"
 #include "daemon/log.h"
 #include "daemon/request.h"
+#include "daemon/master/accept.h"
 #include "daemon/master/clock.h"
 #include "daemon/master/conn.h"
 #include "daemon/master/intake.h"
@@ -406,11 +407,16 @@ begin_submit(struct conn *c, const struct conf_route *r)
 
 /* --- the link ---------------------------------------------------------------- */
 
+static struct conn *
+conn_of_reading(struct reading *r)
+{
+	return (struct conn *)((char *)r - offsetof(struct conn, u.reading));
+}
+
 static void
 on_read(struct reading *r, const struct task *t)
 {
-	struct conn *c = (struct conn *)((char *)r -
-	    offsetof(struct conn, u.reading));
+	struct conn *c = conn_of_reading(r);
 
 	c->owes_read_end = t != NULL;
 	if (t == NULL || r->op.verdict == STORE_LOST) {
@@ -429,18 +435,92 @@ on_read(struct reading *r, const struct task *t)
 	blob_unref(&r->op.texts);
 }
 
+/* What it says of itself, in *p; NULL if it has said nothing. */
+static const struct view_progress *
+progress_of(struct conn *c, const struct task *t, struct view_progress *p)
+{
+	const struct job *job = sched_job(c->env->sched, t);
+
+	if (job == NULL || job->percent < 0)
+		return NULL;
+	*p = (struct view_progress){ job->percent, job->message };
+	return p;
+}
+
+/* Whether there is something to show; if not, that is answered. */
+static bool
+has_info(struct conn *c, const struct reading *r, const struct task *t)
+{
+	if (t == NULL || r->op.verdict == STORE_LOST)
+		refuse(c, PROBLEM_NO_TASK, NULL);
+	else if (r->op.verdict != STORE_OK)
+		refuse(c, PROBLEM_STORE, NULL);
+	else
+		return true;
+	return false;
+}
+
+static void
+free_info(struct store_op *op)
+{
+	message_fini(&op->message);
+	blob_unref(&op->texts);
+}
+
+static void
+on_info(struct reading *r, const struct task *t)
+{
+	struct conn *c = conn_of_reading(r);
+	struct view_progress progress;
+	struct view_info info;
+
+	if (has_info(c, r, t)) {
+		info.progress = progress_of(c, t, &progress);
+		info.expires_ms = sched_expires_ms(t);
+		reply(c, view_info(&c->answer, &c->req, t, &r->op, &info));
+	}
+	free_info(&r->op);
+}
+
+static void
+read_info(struct conn *c, const struct task *t,
+    void (*done)(struct reading *, const struct task *))
+{
+	c->state = CONN_STORE;
+	c->u.reading.done = done;
+	sched_read_info(c->env->sched, t, &c->u.reading);
+}
+
+static void	show_status(struct conn *, const struct task *);
+
+/* For a page: the table does not know what a task is about. */
+static void
+on_pending_info(struct reading *r, const struct task *t)
+{
+	struct conn *c = conn_of_reading(r);
+	struct store_op op = r->op;	/* the next reading is in its place */
+	struct view_progress progress;
+
+	if (!has_info(c, r, t))
+		;
+	else if (task_finished((enum task_state)t->state))
+		show_status(c, t);	/* meanwhile */
+	else
+		reply(c, view_waiting(&c->answer, &c->req, t,
+		    progress_of(c, t, &progress), op.path, clock_wall_ms()));
+	free_info(&op);
+}
+
 static void
 show_pending(struct conn *c, const struct task *t)
 {
-	const struct job *job = sched_job(c->env->sched, t);
 	struct view_progress progress;
 
-	if (job != NULL && job->percent >= 0)
-		progress = (struct view_progress){ job->percent,
-		    job->message };
-	reply(c, view_pending(&c->answer, &c->req, t,
-	    job != NULL && job->percent >= 0 ? &progress : NULL,
-	    clock_wall_ms()));
+	if (c->answer.html)
+		read_info(c, t, on_pending_info);
+	else
+		reply(c, view_pending(&c->answer, &c->req, t,
+		    progress_of(c, t, &progress), clock_wall_ms()));
 }
 
 static void
@@ -464,7 +544,9 @@ on_removed(struct removal *r, enum removal_verdict verdict,
 
 	switch (verdict) {
 	case REMOVAL_DONE:
-		reply(c, view_no_content(&c->answer, t, 0));
+		reply(c, r->only_cancel && c->answer.html ?
+		    view_moved(&c->answer, &c->req, t) :
+		    view_no_content(&c->answer, t, 0));
 		break;
 	case REMOVAL_UNKNOWN:
 		refuse(c, PROBLEM_NO_TASK, NULL);
@@ -475,11 +557,17 @@ on_removed(struct removal *r, enum removal_verdict verdict,
 	}
 }
 
+/*
+ * A form on a page from elsewhere could post to <link>/cancel, too, with the
+ * cookies and the password of a person who looks at that page.  It would have
+ * to know the link for that, which is the secret of the task.
+ */
 static void
 remove_task(struct conn *c, const struct route_to *to)
 {
 	c->state = CONN_STORE;
 	memset(&c->u.removal, 0, sizeof(c->u.removal));
+	c->u.removal.only_cancel = to->action == ROUTE_CANCEL;
 	memcpy(c->u.removal.id, to->id, TASK_ID_BYTES);
 	c->u.removal.done = on_removed;
 	sched_remove(c->env->sched, &c->u.removal);
@@ -507,7 +595,11 @@ act(struct conn *c)
 		show_status(c, t);
 		break;
 	case ROUTE_REMOVE:
+	case ROUTE_CANCEL:
 		remove_task(c, &to);
+		break;
+	case ROUTE_INFO:
+		read_info(c, t, on_info);
 		break;
 	case ROUTE_OPTIONS:
 		reply(c, view_no_content(&c->answer, t, to.allow));
@@ -573,6 +665,7 @@ take_head(struct conn *c, const struct scgi *parsed, size_t head_bytes)
 	scgi.block = (const char *)c->block->data;
 	c->unread = body_behind(c, scgi_content_length(&scgi));
 	c->garbled = c->unread == UINT64_MAX && !has_door(c);
+	c->answer.html = accept_html(scgi_find(&scgi, "HTTP_ACCEPT"));
 	status = request_init(&c->req, &scgi, c->env->conf, &why);
 	if (status != 0) {
 		refuse_head(c, status, why);

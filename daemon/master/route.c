@@ -13,38 +13,56 @@
 
 #define BIT(method)	(1u << (method))
 #define LINK_PREFIX	"/status/"
-#define LINK_METHODS	(BIT(METHOD_GET) | BIT(METHOD_HEAD) | \
-			 BIT(METHOD_DELETE) | BIT(METHOD_OPTIONS))
 
-/*
- * The task itself; `name` is what follows /status/.  What stands beside a
- * task ("<id>/info", "<id>/cancel") would be told apart here, by what
- * follows the 32 digits; today it is no task like any other name.
- */
+/* What stands at a link and beside it: a method that is not here is a 405. */
+static const struct at_link {
+	const char	*name;		/* what follows the 32 digits */
+	enum conf_method method;
+	enum route_action action;
+} at_link[] = {
+	{ "", METHOD_GET, ROUTE_STATUS },
+	{ "", METHOD_HEAD, ROUTE_STATUS },
+	{ "", METHOD_DELETE, ROUTE_REMOVE },
+	{ "/info", METHOD_GET, ROUTE_INFO },
+	{ "/info", METHOD_HEAD, ROUTE_INFO },
+	{ "/cancel", METHOD_POST, ROUTE_CANCEL },
+};
+
+/* The digits alone are an id; `rest` is what follows them. */
+static bool
+parse_id(const char *name, unsigned char id[TASK_ID_BYTES], const char **rest)
+{
+	size_t digits = TASK_ID_TEXT - 1;
+	char text[TASK_ID_TEXT];
+
+	if (strnlen(name, digits) < digits)
+		return false;
+	memcpy(text, name, digits);
+	text[digits] = '\0';
+	*rest = name + digits;
+	return task_id_parse(text, id);
+}
+
+/* `name` is what follows /status/. */
 static void
 decide_link(const struct request *req, const char *name, struct route_to *to)
 {
-	if (!task_id_parse(name, to->id)) {
-		to->action = ROUTE_NO_TASK;
+	const char *rest;
+
+	to->action = ROUTE_NO_TASK;
+	if (!parse_id(name, to->id, &rest))
 		return;
+	for (size_t i = 0; i < sizeof(at_link) / sizeof(at_link[0]); i++) {
+		if (strcmp(at_link[i].name, rest) != 0)
+			continue;
+		to->allow |= BIT(at_link[i].method) | BIT(METHOD_OPTIONS);
+		if (at_link[i].method == req->method)
+			to->action = at_link[i].action;
 	}
-	to->is_link = true;
-	to->allow = LINK_METHODS;
-	switch (req->method) {
-	case METHOD_GET:
-	case METHOD_HEAD:
-		to->action = ROUTE_STATUS;
-		break;
-	case METHOD_DELETE:
-		to->action = ROUTE_REMOVE;
-		break;
-	case METHOD_OPTIONS:
-		to->action = ROUTE_OPTIONS;
-		break;
-	default:
-		to->action = ROUTE_NOT_ALLOWED;
-		break;
-	}
+	to->is_link = to->allow != 0;
+	if (to->is_link && to->action == ROUTE_NO_TASK)
+		to->action = req->method == METHOD_OPTIONS ? ROUTE_OPTIONS :
+		    ROUTE_NOT_ALLOWED;
 }
 
 /* A route that names OPTIONS itself gets it as a task. */

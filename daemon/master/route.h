@@ -15,6 +15,8 @@ enum route_action {
 	ROUTE_SUBMIT,		/* to->route */
 	ROUTE_STATUS,		/* GET, HEAD on a link: to->id */
 	ROUTE_REMOVE,		/* DELETE on a link */
+	ROUTE_INFO,		/* GET, HEAD on <link>/info */
+	ROUTE_CANCEL,		/* POST on <link>/cancel */
 	ROUTE_OPTIONS,		/* 204 + to->allow */
 	ROUTE_NOT_FOUND,	/* no route matches */
 	ROUTE_NO_TASK,		/* a link that cannot be one */

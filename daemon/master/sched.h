@@ -66,10 +66,13 @@ bool	sched_is_quiet(const struct sched *);
 
 enum sched_verdict {
 	SCHED_ACCEPTED,		/* committed */
+	SCHED_SHARED,		/* an identical request has made the task */
 	SCHED_FULL,		/* queue, max-tasks, max-store, max-queued */
+	SCHED_MANY,		/* max-per-client */
 	SCHED_DRAINING,
 	SCHED_NO_ROUTE,		/* it went with a reload meanwhile */
 	SCHED_STORE,		/* the store cannot commit */
+	SCHED_CLAIMED,		/* its key has a task that was asked for otherwise */
 	SCHED_VERDICT_N
 };
 
@@ -79,15 +82,24 @@ struct submission {
 	enum conf_method method;
 	const char	*method_name;	/* borrowed until done() */
 	const char	*path;		/* likewise */
+	const char	*client;	/* likewise; NULL: nobody in particular */
+	const void	*share;		/* likewise: what identical requests have in
+					 * common, NULL if they do not share a
+					 * task; if they do, they have no body */
+	size_t		 share_len;
+	const char	*owner;		/* likewise; NULL: nobody */
+	const struct store_claim *claim; /* likewise; NULL: none */
 	struct message	 request;	/* taken if accepted, and with it ... */
 	/* ... the reservation for its body (store_reserve) */
 	void		(*done)(struct submission *, enum sched_verdict,
-			    const struct task *); /* task: NULL unless accepted */
+			    const struct task *); /* NULL if refused */
 
 	struct sched	*sched;		/* private from here */
 	struct store_op	 op;
 	struct job	*job;
 	struct task	*task;
+	bool		 again;		/* it was taken by a task that has gone */
+	struct submission *prev, *next;	/* that wait for the same one */
 };
 
 /* The number under which sched knows a route of the current settings. */
@@ -98,9 +110,13 @@ unsigned int
 const struct conf_route *
 	sched_route_conf(const struct sched *, unsigned int route);
 
-/* Whether a submission has a chance: asked before its body is read. */
+/* Whether a submission to this route has a chance. */
 enum sched_verdict
 	sched_check(const struct sched *, unsigned int route);
+
+/* The same, of route, client and share: asked before its body is read. */
+enum sched_verdict
+	sched_admit(const struct sched *, const struct submission *);
 
 /* done() is called exactly once, perhaps before this returns. */
 void	sched_submit(struct sched *, struct submission *);
@@ -131,6 +147,44 @@ struct reading {
 void	sched_read(struct sched *, const struct task *, struct reading *);
 void	sched_read_end(struct sched *, const unsigned char id[TASK_ID_BYTES]);
 
+/* Embedded in the object of whoever waits for the end of a task. */
+struct waiter {
+	bool		 door;		/* holds a worker of the web server */
+	/* In a turn of its own; task: as it is now, NULL if it has gone. */
+	void		(*done)(struct waiter *, const struct task *);
+
+	unsigned char	 id[TASK_ID_BYTES]; /* private from here */
+	struct sched	*sched;
+	struct waiting	*of;
+	struct event	*timer;
+	struct waiter	*prev, *next;	/* of the same task, or due */
+	struct waiter	*older, *newer;	/* of all */
+};
+
+/*
+ * Waits until this unfinished task has ended, for so long at most; done() is
+ * called once.  False: it must not wait (max-waiting, draining, no time), or
+ * there is no memory for it.
+ */
+bool	sched_wait(struct sched *, const struct task *, int64_t seconds,
+	    struct waiter *)
+	__attribute__((warn_unused_result));
+
+/* It waits no longer, and is not called. */
+void	sched_wait_end(struct waiter *);
+
+/* The n that have waited longest are called early. */
+void	sched_wait_release(struct sched *, size_t n);
+
+/*
+ * Loads what is said of a task (STORE_LOAD_INFO), whatever its state; nothing
+ * is owed afterwards.
+ */
+void	sched_read_info(struct sched *, const struct task *, struct reading *);
+
+/* Unix time at which a finished task expires, if nobody reads it then. */
+int64_t	sched_expires_ms(const struct task *);
+
 enum removal_verdict {
 	REMOVAL_DONE,		/* cancelled, or removed */
 	REMOVAL_UNKNOWN,	/* no such task */
@@ -141,7 +195,8 @@ enum removal_verdict {
 /* Embedded in the object of whoever wants it. */
 struct removal {
 	unsigned char	 id[TASK_ID_BYTES];
-	/* task: as it is now, cancelled; NULL if removed or unknown */
+	bool		 only_cancel;	/* what has ended is left as it is */
+	/* task: as it is now; NULL if removed or unknown */
 	void		(*done)(struct removal *, enum removal_verdict,
 			    const struct task *);
 	struct sched	*sched;		/* private from here */
@@ -150,8 +205,8 @@ struct removal {
 
 /*
  * DELETE (contract.md 3): a queued or running task is cancelled, a finished
- * one removed, a cancelled one stays so.  done() is called exactly once,
- * perhaps before this returns.
+ * one removed (unless only_cancel), a cancelled one stays so.  done() is
+ * called exactly once, perhaps before this returns.
  */
 void	sched_remove(struct sched *, struct removal *);
 

@@ -33,6 +33,19 @@ on_read(struct store_op *op)
 	r->done(r, t);
 }
 
+static void
+load(struct sched *s, const struct task *t, struct reading *r,
+    enum store_kind kind)
+{
+	memcpy(r->id, t->id, TASK_ID_BYTES);
+	r->sched = s;
+	memset(&r->op, 0, sizeof(r->op));
+	r->op.kind = kind;
+	r->op.row = t->row;
+	r->op.message = MESSAGE_EMPTY;
+	sched_ask(s, &r->op, on_read, r);
+}
+
 void
 sched_read(struct sched *s, const struct task *task, struct reading *r)
 {
@@ -40,13 +53,19 @@ sched_read(struct sched *s, const struct task *task, struct reading *r)
 
 	assert(t == task && task_finished((enum task_state)t->state));
 	t->readers++;
-	memcpy(r->id, t->id, TASK_ID_BYTES);
-	r->sched = s;
-	memset(&r->op, 0, sizeof(r->op));
-	r->op.kind = STORE_LOAD_RESPONSE;
-	r->op.row = t->row;
-	r->op.message = MESSAGE_EMPTY;
-	sched_ask(s, &r->op, on_read, r);
+	load(s, t, r, STORE_LOAD_RESPONSE);
+}
+
+void
+sched_read_info(struct sched *s, const struct task *t, struct reading *r)
+{
+	load(s, t, r, STORE_LOAD_INFO);
+}
+
+int64_t
+sched_expires_ms(const struct task *t)
+{
+	return clock_wall_ms() + (t->ends_ms - clock_mono_ms());
 }
 
 void
@@ -123,7 +142,8 @@ sched_remove(struct sched *s, struct removal *r)
 	r->op.message = MESSAGE_EMPTY;
 	if (t == NULL) {
 		r->done(r, REMOVAL_UNKNOWN, NULL);
-	} else if (t->state == TASK_CANCELLED) {
+	} else if (t->state == TASK_CANCELLED || (r->only_cancel &&
+	    task_finished((enum task_state)t->state))) {
 		r->done(r, REMOVAL_DONE, t);
 	} else if (task_finished((enum task_state)t->state)) {
 		r->op.kind = STORE_REMOVE;

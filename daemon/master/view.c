@@ -10,7 +10,8 @@
  * No header can be split, by construction (CVE class "response splitting"):
  * what comes from outside reaches a head only as hex digits (ids), percent-
  * encoded (the mount in a link), or through cgires_parse(), which refuses
- * CR, LF and NUL inside a line.  Texts of others go into JSON.
+ * CR, LF and NUL inside a line.  Texts of others go into JSON, or a page that
+ * is made from it.
  *
  * Apache looks into what a CGI program answers.  Of `Status: 200` with a
  * `Location`, it makes an internal redirect when that is a path (mod_cgi,
@@ -35,9 +36,12 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "daemon/master/view.h"
+#include "daemon/master/view_range.h"
+#include "daemon/master/view_info.h"
+#include "daemon/master/view_json.h"
+#include "daemon/master/view_page.h"
 #include "ipc/cgires.h"
 
 /*
@@ -48,7 +52,6 @@
 
 #define LINK_INFIX	"/status/"
 #define TYPE_PREFIX	"urn:deferd:problem:"	/* names, listed in the manual */
-#define TIME_TEXT	48			/* bytes of an RFC 3339 time */
 
 static const struct {
 	int		 status;
@@ -88,14 +91,18 @@ static const struct {
 	[PROBLEM_TASK_CANCELLED] = { 410, 0, "task-cancelled",
 	    "The task was cancelled",
 	    "The task was cancelled before it finished." },
+	[PROBLEM_RANGE] = { 416, 0, "range", "No such range",
+	    "The response ends before the range that was asked for." },
 };
 
 void
 answer_init(struct answer *a)
 {
 	a->status = 0;
+	a->html = false;
 	buf_init(&a->head, HEAD_MAX);
 	a->body = BODY_EMPTY;
+	a->body_at = 0;
 }
 
 void
@@ -104,6 +111,7 @@ answer_fini(struct answer *a)
 	a->status = 0;
 	buf_fini(&a->head);
 	body_fini(&a->body);
+	a->body_at = 0;
 }
 
 static int
@@ -214,77 +222,55 @@ set_json(struct answer *a, const char *type, const json_t *doc)
 	    put_number(a, "Content-Length", a->body.size);
 }
 
-/* Bytes of the UTF-8 sequence at p (RFC 3629), 0 if there is none. */
-static size_t
-utf8_sequence(const unsigned char *p, size_t left)
+/*
+ * A nonce is as hard to guess as a task's id, and made the same way: no page
+ * has that of another.
+ */
+static const char *
+make_nonce(char nonce[TASK_ID_TEXT])
 {
-	size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 :
-	    p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+	unsigned char id[TASK_ID_BYTES];
 
-	if (n > left)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;	/* too long a form, a surrogate, too high */
-	return n;
+	task_new_id(id);
+	return task_id_text(id, nonce);
 }
 
-/* Foreign text as JSON, U+FFFD for each byte that is no UTF-8. */
-static json_t *
-json_text(const void *text, size_t len)
-{
-	const unsigned char *p = text;
-	struct buf clean;
-	json_t *json = NULL;
-	int failed = 0;
-
-	buf_init(&clean, 3 * len + 1);
-	for (size_t at = 0, n; at < len && !failed; at += n) {
-		n = utf8_sequence(p + at, len - at);
-		if (n > 0) {
-			failed = buf_add(&clean, p + at, n);
-		} else {
-			failed = buf_add(&clean, "\xef\xbf\xbd", 3);
-			n = 1;
-		}
-	}
-	if (!failed)
-		json = json_stringn((const char *)buf_data(&clean),
-		    buf_len(&clean));
-	buf_fini(&clean);
-	return json;
-}
-
-/* Takes the value, NULL too: then there was no memory for it. */
+/*
+ * The page as the body, and what it may do: run the script and the style that
+ * carry the nonce, ask and post to where it comes from.  The empty icon keeps
+ * browsers from asking for one.
+ */
 static int
-set(json_t *doc, const char *name, json_t *value)
+set_page(struct answer *a, const struct buf *page, const char *nonce)
 {
-	return json_object_set_new(doc, name, value);
+	a->body.bytes = blob_new(buf_data(page), buf_len(page));
+	if (a->body.bytes == NULL)
+		return -1;
+	a->body.size = buf_len(page);
+	return put(a, "Content-Type", "text/html; charset=utf-8") ||
+	    put_number(a, "Content-Length", a->body.size) ||
+	    put(a, "X-Content-Type-Options", "nosniff") ||
+	    buf_printf(&a->head, "Content-Security-Policy: "
+	    "default-src 'none'; script-src 'nonce-%s'; style-src 'nonce-%s'; "
+	    "img-src data:; connect-src 'self'; form-action 'self'; "
+	    "base-uri 'none'; frame-ancestors 'none'\r\n", nonce, nonce);
 }
 
+/* A problem for a person, or else for a program. */
 static int
-set_id(json_t *doc, const char *name, const struct task *task)
+set_problem(struct answer *a, const json_t *doc)
 {
-	char id[TASK_ID_TEXT];
+	char nonce[TASK_ID_TEXT];
+	struct buf page;
+	int failed;
 
-	return set(doc, name, json_string(task_id_text(task->id, id)));
-}
-
-/* RFC 3339, UTC, with milliseconds. */
-static int
-set_time(json_t *doc, const char *name, int64_t unix_ms)
-{
-	time_t seconds = (time_t)(unix_ms / 1000);
-	char text[TIME_TEXT];
-	struct tm tm = { 0 };
-
-	gmtime_r(&seconds, &tm);
-	return set(doc, name, json_sprintf("%.*s.%03dZ",
-	    (int)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm),
-	    text, (int)(unix_ms % 1000)));
+	if (!a->html)
+		return set_json(a, "application/problem+json", doc);
+	buf_init(&page, VIEW_PAGE_MAX);
+	failed = view_page_problem(&page, make_nonce(nonce), doc) ||
+	    set_page(a, &page, nonce);
+	buf_fini(&page);
+	return failed;
 }
 
 /*
@@ -298,11 +284,13 @@ problem_document(enum problem p, const char *detail, const struct task *task)
 
 	if (detail == NULL || *detail == '\0')
 		detail = problems[p].detail;
-	if (set(doc, "type", json_sprintf(TYPE_PREFIX "%s", problems[p].type)) ||
-	    set(doc, "title", json_string(problems[p].title)) ||
-	    set(doc, "status", json_integer(problems[p].status)) ||
-	    set(doc, "detail", json_text(detail, strlen(detail))) ||
-	    (task != NULL && set_id(doc, "task", task))) {
+	if (view_json_set(doc, "type",
+	    json_sprintf(TYPE_PREFIX "%s", problems[p].type)) ||
+	    view_json_set(doc, "title", json_string(problems[p].title)) ||
+	    view_json_set(doc, "status", json_integer(problems[p].status)) ||
+	    view_json_set(doc, "detail",
+	    view_json_text(detail, strlen(detail))) ||
+	    (task != NULL && view_json_set_id(doc, "task", task))) {
 		json_decref(doc);
 		return NULL;
 	}
@@ -323,7 +311,7 @@ answer_problem(struct answer *a, enum problem p, json_t *doc,
 	    put_allow(a, allow) ||
 	    (retry_s > 0 && put_number(a, "Retry-After", (uint64_t)retry_s)) ||
 	    put_own(a) ||
-	    set_json(a, "application/problem+json", doc);
+	    set_problem(a, doc);
 	json_decref(doc);
 	return end(a, failed);
 }
@@ -341,12 +329,13 @@ pending_document(const struct task *task, const char *link)
 {
 	json_t *doc = json_object();
 
-	if (set_id(doc, "id", task) ||
-	    set(doc, "state", json_string(task_state_names[task->state])) ||
-	    set(doc, "status", json_string(link)) ||
-	    set_time(doc, "created", task->created_ms) ||
+	if (view_json_set_id(doc, "id", task) ||
+	    view_json_set(doc, "state",
+	    json_string(task_state_names[task->state])) ||
+	    view_json_set(doc, "status", json_string(link)) ||
+	    view_json_set_time(doc, "created", task->created_ms) ||
 	    (task->state == TASK_RUNNING &&
-	    set_time(doc, "started", task->changed_ms))) {
+	    view_json_set_time(doc, "started", task->changed_ms))) {
 		json_decref(doc);
 		return NULL;
 	}
@@ -362,9 +351,31 @@ set_progress(json_t *doc, const struct view_progress *progress)
 	if (progress == NULL)
 		return 0;
 	value = json_pack("{s:i, s:o}", "percent", progress->percent,
-	    "message", json_text(progress->message,
+	    "message", view_json_text(progress->message,
 	    strlen(progress->message)));
-	return set(doc, "progress", value);
+	return view_json_set(doc, "progress", value);
+}
+
+int
+view_moved(struct answer *a, const struct request *req,
+    const struct task *task)
+{
+	char *link = view_link(req->mount, task->id), nonce[TASK_ID_TEXT];
+	struct buf page;
+	int failed;
+
+	buf_init(&page, VIEW_PAGE_MAX);
+	failed = link == NULL ||
+	    view_page_moved(&page, link) ||
+	    begin(a, 303) ||
+	    put(a, "Location", link) ||
+	    put_task(a, task) ||
+	    put_own(a) ||
+	    set_page(a, &page, make_nonce(nonce));
+	buf_fini(&page);
+	free(link);
+	drop_unwanted_body(a, req);
+	return end(a, failed);
 }
 
 int
@@ -374,6 +385,8 @@ view_accepted(struct answer *a, const struct request *req,
 	struct task fresh = *task;
 
 	fresh.state = TASK_QUEUED;
+	if (a->html)
+		return view_moved(a, req, &fresh);
 	return view_pending(a, req, &fresh, NULL, task->created_ms);
 }
 
@@ -401,6 +414,50 @@ view_pending(struct answer *a, const struct request *req,
 	return end(a, failed);
 }
 
+/* The document that view_pending() sends, and what only a page needs. */
+static json_t *
+waiting_document(const struct task *task, const struct view_progress *progress,
+    const char *link, const char *path)
+{
+	json_t *doc = pending_document(task, link);
+
+	if (doc != NULL && (set_progress(doc, progress) ||
+	    view_json_set(doc, "path", view_json_text(path, strlen(path))))) {
+		json_decref(doc);
+		return NULL;
+	}
+	return doc;
+}
+
+int
+view_waiting(struct answer *a, const struct request *req,
+    const struct task *task, const struct view_progress *progress,
+    const char *path, int64_t now_ms)
+{
+	int retry_s = view_retry_after(now_ms - task->created_ms);
+	char *link = view_link(req->mount, task->id), nonce[TASK_ID_TEXT];
+	json_t *doc = link != NULL ?
+	    waiting_document(task, progress, link, path) : NULL;
+	struct buf page;
+	int failed;
+
+	buf_init(&page, VIEW_PAGE_MAX);
+	failed = doc == NULL ||
+	    view_page_wait(&page, make_nonce(nonce), doc, task->changed_ms,
+	    now_ms, retry_s) ||
+	    begin(a, 202) ||
+	    put(a, "Location", link) ||
+	    put_number(a, "Retry-After", (uint64_t)retry_s) ||
+	    put_task(a, task) ||
+	    put_own(a) ||
+	    set_page(a, &page, nonce);
+	json_decref(doc);
+	buf_fini(&page);
+	free(link);
+	drop_unwanted_body(a, req);
+	return end(a, failed);
+}
+
 /* See the top: whether the server would act on a Location in this answer. */
 static bool
 hides_location(const struct request *req, int status)
@@ -411,7 +468,25 @@ hides_location(const struct request *req, int status)
 	    strncmp(software, "Apache", strlen("Apache")) == 0;
 }
 
-/* The stored lines, without the empty one at the end. */
+/* The name ends before the line does, which has a LF. */
+static bool
+is_line_of(const char *line, const char *name)
+{
+	size_t len = strlen(name);
+
+	return strncasecmp(line, name, len) == 0 && line[len] == ':';
+}
+
+/* RFC 9110 15.4.5: a 304 does not describe content that it has not. */
+static bool
+is_about_content(const char *line)
+{
+	return is_line_of(line, "Content-Type") ||
+	    is_line_of(line, "Content-Encoding") ||
+	    is_line_of(line, "Content-Language");
+}
+
+/* The stored lines but for the first, the status, and the empty one. */
 static int
 put_stored(struct answer *a, const struct cgires *res, bool hide_location)
 {
@@ -422,11 +497,12 @@ put_stored(struct answer *a, const struct cgires *res, bool hide_location)
 		const char *next = memchr(line, '\n', (size_t)(stop - line));
 		size_t len = (size_t)((next != NULL ? next + 1 : stop) - line);
 
-		if (hide_location && len > strlen("Location:") &&
-		    strncasecmp(line, "Location:", strlen("Location:")) == 0 &&
+		if (hide_location && is_line_of(line, "Location") &&
 		    buf_add(&a->head, "Deferd-", strlen("Deferd-")))
 			return -1;
-		if (buf_add(&a->head, line, len))
+		if (!is_line_of(line, "Status") &&
+		    !(a->status == 304 && is_about_content(line)) &&
+		    buf_add(&a->head, line, len))
 			return -1;
 		line += len;
 	}
@@ -434,12 +510,82 @@ put_stored(struct answer *a, const struct cgires *res, bool hide_location)
 }
 
 static bool
-is_cached(const struct cgires *res)
+brings(const struct cgires *res, const char *name)
 {
 	size_t len;
 
-	return cgires_find(buf_data(&res->head), buf_len(&res->head),
-	    "Cache-Control", &len) != NULL;
+	return cgires_find(buf_data(&res->head), buf_len(&res->head), name,
+	    &len) != NULL;
+}
+
+/* Begins the task's own response under a status; takes the body. */
+static int
+begin_response(struct answer *a, const struct request *req, int status,
+    const struct cgires *res, struct body *body)
+{
+	body_take(&a->body, body);
+	return begin(a, status) ||
+	    put_stored(a, res, hides_location(req, status));
+}
+
+static int
+end_response(struct answer *a, const struct task *task,
+    const struct cgires *res, int failed)
+{
+	return end(a, failed ||
+	    (may_have_body(a->status) &&
+	    put_number(a, "Content-Length", a->body.size)) ||
+	    put_task(a, task) ||
+	    (!brings(res, "Cache-Control") &&
+	    put(a, "Cache-Control", "no-store")));
+}
+
+/* RFC 9110 15.5.17: says how long it really is. */
+static int
+answer_unsatisfiable(struct answer *a, const struct task *task, uint64_t size)
+{
+	json_t *doc = problem_document(PROBLEM_RANGE, NULL, task);
+	int failed;
+
+	failed = doc == NULL ||
+	    begin(a, problems[PROBLEM_RANGE].status) ||
+	    buf_printf(&a->head, "Content-Range: bytes */%ju\r\n",
+	    (uintmax_t)size) ||
+	    put_task(a, task) ||
+	    put_own(a) ||
+	    set_json(a, "application/problem+json", doc);
+	json_decref(doc);
+	return end(a, failed);
+}
+
+/* RFC 9110 15.3.7. */
+static int
+cut_to_part(struct answer *a, const struct range *part)
+{
+	uint64_t size = a->body.size;
+
+	a->body_at = part->first;
+	a->body.size = part->last - part->first + 1;
+	return buf_printf(&a->head, "Content-Range: bytes %ju-%ju/%ju\r\n",
+	    (uintmax_t)part->first, (uintmax_t)part->last, (uintmax_t)size);
+}
+
+/* A 200 without a tag of its own gets ours, and what goes with it. */
+static int
+answer_tagged(struct answer *a, const struct request *req,
+    const struct task *task, const struct cgires *res, struct body *body)
+{
+	char etag[VIEW_ETAG_TEXT];
+	struct range part;
+	int status = view_choose(req, view_etag(task, etag), body->size, &part);
+
+	if (status == 416)
+		return answer_unsatisfiable(a, task, body->size);
+	return end_response(a, task, res,
+	    begin_response(a, req, status, res, body) ||
+	    put(a, "ETag", etag) ||
+	    put(a, "Accept-Ranges", "bytes") ||
+	    (status == 206 && cut_to_part(a, &part)));
 }
 
 /* The task's own response; takes the body. */
@@ -447,17 +593,11 @@ static int
 answer_response(struct answer *a, const struct request *req,
     const struct task *task, const struct cgires *res, struct body *body)
 {
-	uint64_t size = body->size;
-	int failed;
-
-	a->status = res->status;
-	body_take(&a->body, body);
-	failed = put_stored(a, res, hides_location(req, res->status)) ||
-	    (may_have_body(res->status) &&
-	    put_number(a, "Content-Length", size)) ||
-	    put_task(a, task) ||
-	    (!is_cached(res) && put(a, "Cache-Control", "no-store"));
-	return end(a, failed);
+	if (res->status == 200 && !brings(res, "ETag") &&
+	    !brings(res, "Accept-Ranges") && !brings(res, "Content-Range"))
+		return answer_tagged(a, req, task, res, body);
+	return end_response(a, task, res,
+	    begin_response(a, req, res->status, res, body));
 }
 
 /*
@@ -507,12 +647,15 @@ static int
 set_debug(json_t *doc, const struct store_outcome *o)
 {
 	if (o->wait_status != -1 && WIFEXITED(o->wait_status) &&
-	    set(doc, "exit_status", json_integer(WEXITSTATUS(o->wait_status))))
+	    view_json_set(doc, "exit_status",
+	    json_integer(WEXITSTATUS(o->wait_status))))
 		return -1;
 	if (o->wait_status != -1 && WIFSIGNALED(o->wait_status) &&
-	    set(doc, "signal", json_integer(WTERMSIG(o->wait_status))))
+	    view_json_set(doc, "signal",
+	    json_integer(WTERMSIG(o->wait_status))))
 		return -1;
-	return set(doc, "stderr", json_text(o->log, o->log_len));
+	return view_json_set(doc, "stderr",
+	    view_json_text(o->log, o->log_len));
 }
 
 static int
@@ -543,6 +686,24 @@ view_finished(struct answer *a, const struct request *req,
 	blob_unref(&op->message.head);
 	body_fini(&op->message.body);
 	return failed;
+}
+
+int
+view_info(struct answer *a, const struct request *req,
+    const struct task *task, const struct store_op *op,
+    const struct view_info *info)
+{
+	json_t *doc = view_info_document(task, op, info);
+	int failed;
+
+	failed = doc == NULL ||
+	    begin(a, 200) ||
+	    put_task(a, task) ||
+	    put_own(a) ||
+	    set_json(a, "application/json", doc);
+	json_decref(doc);
+	drop_unwanted_body(a, req);
+	return end(a, failed);
 }
 
 int

@@ -2,8 +2,8 @@
  * view - what deferd itself says: the 202s, the problem documents, and the
  * head that goes before a task's own response.
  *
- * Builds answers, sends nothing, knows no sockets.  Today JSON only; pages
- * for browsers will be a second writer behind the same functions.
+ * Builds answers, sends nothing, knows no sockets.  Programs get JSON, people
+ * with a browser pages that say the same (view_page.h).
  */
 #ifndef DAEMON_MASTER_VIEW_H
 #define DAEMON_MASTER_VIEW_H
@@ -19,8 +19,10 @@
  */
 struct answer {
 	int		 status;
+	bool		 html;		/* the caller's: who asks wants pages */
 	struct buf	 head;
-	struct body	 body;		/* owned */
+	struct body	 body;		/* owned; `size` bytes of it are sent, */
+	uint64_t	 body_at;	/* from this offset on */
 };
 
 void	answer_init(struct answer *);
@@ -41,6 +43,7 @@ enum problem {
 	PROBLEM_TASK_FAILED,		/* 500, at the link */
 	PROBLEM_TASK_TIMED_OUT,		/* 504, at the link */
 	PROBLEM_TASK_CANCELLED,		/* 410, at the link */
+	PROBLEM_RANGE,			/* 416, at the link */
 	PROBLEM_N
 };
 
@@ -67,7 +70,8 @@ struct view_progress {
 
 /*
  * 202 with JSON {"id","state","status","created"}: a submission.  The state
- * is "queued": it was accepted; how far it is by now, the link tells.
+ * is "queued": it was accepted; how far it is by now, the link tells.  To a
+ * browser, view_moved().
  */
 int	view_accepted(struct answer *, const struct request *,
 	    const struct task *)
@@ -79,11 +83,40 @@ int	view_pending(struct answer *, const struct request *,
 	    int64_t now_ms)
 	__attribute__((warn_unused_result));
 
+/* The same for a browser: 202 with the waiting page; `path` is the task's. */
+int	view_waiting(struct answer *, const struct request *,
+	    const struct task *, const struct view_progress *,
+	    const char *path, int64_t now_ms)
+	__attribute__((warn_unused_result));
+
+/* 303 to the link of a task: what a browser reloads then starts nothing. */
+int	view_moved(struct answer *, const struct request *,
+	    const struct task *)
+	__attribute__((warn_unused_result));
+
+/*
+ * `<link>/info`: 200 with all that is known of a task, whatever its state
+ * (contract.md 3).  `op` is its STORE_LOAD_INFO; members that mean nothing
+ * in this state are null.
+ */
+struct view_info {
+	const struct view_progress *progress;	/* or NULL */
+	int64_t		 expires_ms;	/* Unix time; of a finished task */
+};
+int	view_info(struct answer *, const struct request *,
+	    const struct task *, const struct store_op *op,
+	    const struct view_info *)
+	__attribute__((warn_unused_result));
+
 /*
  * What stands at the link of a finished task.  Succeeded: takes
  * op->message and sends it as it is, with Deferd-Task and Deferd-State and,
  * if it brought none, Cache-Control: no-store.  Otherwise the problem
  * document for its state; `debug` adds exit status, signal and stderr.
+ *
+ * A 200 that has no ETag, Accept-Ranges or Content-Range of its own gets a
+ * strong ETag, the same for the life of the task, and obeys If-None-Match
+ * (304) and, to GET, Range and If-Range (206, 416): RFC 9110 13, 14.
  */
 int	view_finished(struct answer *, const struct request *,
 	    const struct task *, struct store_op *op, bool debug)

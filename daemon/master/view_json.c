@@ -1,0 +1,79 @@
+#include "config.h"
+
+#include <time.h>
+
+#include "daemon/master/view_json.h"
+#include "ipc/buf.h"
+
+#define TIME_TEXT	48	/* bytes of an RFC 3339 time */
+
+int
+view_json_set(json_t *doc, const char *name, json_t *value)
+{
+	return json_object_set_new(doc, name, value);
+}
+
+int
+view_json_set_id(json_t *doc, const char *name, const struct task *task)
+{
+	char id[TASK_ID_TEXT];
+
+	return view_json_set(doc, name,
+	    json_string(task_id_text(task->id, id)));
+}
+
+int
+view_json_set_time(json_t *doc, const char *name, int64_t unix_ms)
+{
+	time_t seconds = (time_t)(unix_ms / 1000);
+	char text[TIME_TEXT];
+	struct tm tm = { 0 };
+
+	gmtime_r(&seconds, &tm);
+	return view_json_set(doc, name, json_sprintf("%.*s.%03dZ",
+	    (int)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm),
+	    text, (int)(unix_ms % 1000)));
+}
+
+/* Bytes of the UTF-8 sequence at p (RFC 3629), 0 if there is none. */
+static size_t
+utf8_sequence(const unsigned char *p, size_t left)
+{
+	size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 :
+	    p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+
+	if (n > left)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+		return 0;	/* too long a form, a surrogate, too high */
+	return n;
+}
+
+json_t *
+view_json_text(const void *text, size_t len)
+{
+	const unsigned char *p = text;
+	struct buf clean;
+	json_t *json = NULL;
+	int failed = 0;
+
+	buf_init(&clean, 3 * len + 1);
+	for (size_t at = 0, n; at < len && !failed; at += n) {
+		n = utf8_sequence(p + at, len - at);
+		if (n > 0) {
+			failed = buf_add(&clean, p + at, n);
+		} else {
+			failed = buf_add(&clean, "\xef\xbf\xbd", 3);
+			n = 1;
+		}
+	}
+	if (!failed)
+		json = json_stringn((const char *)buf_data(&clean),
+		    buf_len(&clean));
+	buf_fini(&clean);
+	return json;
+}

@@ -1,0 +1,252 @@
+/*
+ * view_page - the documents of view as pages, for people.
+ *
+ * The pages themselves stand in page/, with holes like {{path}}.  Whatever
+ * fills a hole is escaped, unless it is ours and says so: `raw`.
+ */
+#include "config.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/master/view_page.h"
+#include "daemon/master/view_parts.h"
+
+#define N(a)		(sizeof(a) / sizeof((a)[0]))
+#define NUMBER_TEXT	24	/* bytes of an int64 and NUL */
+
+struct hole {
+	const char	*name;
+	const char	*value;
+	bool		 raw;
+	size_t		 len;		/* 0: as far as the NUL */
+};
+
+/* What HTML would take for its own; other controls mean nothing to people. */
+static const char *
+escape(unsigned char c)
+{
+	switch (c) {
+	case '&':
+		return "&amp;";
+	case '<':
+		return "&lt;";
+	case '>':
+		return "&gt;";
+	case '"':
+		return "&quot;";
+	case '\'':
+		return "&#39;";
+	case '\n':
+	case '\t':
+		return NULL;
+	default:
+		return c < ' ' || c == 0x7f ? "\xef\xbf\xbd" : NULL;
+	}
+}
+
+static int
+put_escaped(struct buf *out, const char *text, size_t len)
+{
+	const char *end = text + len, *plain = text;
+
+	for (; text < end; text++) {
+		const char *instead = escape((unsigned char)*text);
+
+		if (instead == NULL)
+			continue;
+		if (buf_add(out, plain, (size_t)(text - plain)) ||
+		    buf_add(out, instead, strlen(instead)))
+			return -1;
+		plain = text + 1;
+	}
+	return buf_add(out, plain, (size_t)(end - plain));
+}
+
+static int
+put_hole(struct buf *out, const char *name, size_t len,
+    const struct hole *holes, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t value_len = holes[i].len > 0 ? holes[i].len :
+		    strlen(holes[i].value);
+
+		if (strncmp(holes[i].name, name, len) != 0 ||
+		    holes[i].name[len] != '\0')
+			continue;
+		return holes[i].raw ? buf_add(out, holes[i].value, value_len) :
+		    put_escaped(out, holes[i].value, value_len);
+	}
+	return -1;	/* the page and this file do not agree: a test says so */
+}
+
+/* A part of page/ with its holes filled. */
+static int
+fill(struct buf *out, const char *part, const struct hole *holes, size_t n)
+{
+	const char *open, *close;
+
+	while ((open = strstr(part, "{{")) != NULL &&
+	    (close = strstr(open, "}}")) != NULL) {
+		if (buf_add(out, part, (size_t)(open - part)) ||
+		    put_hole(out, open + 2, (size_t)(close - open - 2), holes,
+		    n))
+			return -1;
+		part = close + 2;
+	}
+	return buf_add(out, part, strlen(part));
+}
+
+static const char *
+text_of(const json_t *doc, const char *name)
+{
+	const char *text = json_string_value(json_object_get(doc, name));
+
+	return text != NULL ? text : "";
+}
+
+/* "1:02:03", "0:42"; as wait.js writes it. */
+static void
+write_elapsed(char text[NUMBER_TEXT], int64_t ms)
+{
+	int64_t s = ms > 0 ? ms / 1000 : 0;
+
+	if (s < 3600)
+		snprintf(text, NUMBER_TEXT, "%d:%02d", (int)(s / 60),
+		    (int)(s % 60));
+	else
+		snprintf(text, NUMBER_TEXT, "%jd:%02d:%02d",
+		    (intmax_t)(s / 3600), (int)(s / 60 % 60), (int)(s % 60));
+}
+
+/* As wait.js writes it, too. */
+static void
+write_title(char *title, size_t size, bool runs, const json_t *progress)
+{
+	const char *word = runs ? "Running" : "Waiting";
+
+	if (progress == NULL)
+		snprintf(title, size, "%s", word);
+	else
+		snprintf(title, size, "%jd%% %s", (intmax_t)json_integer_value(
+		    json_object_get(progress, "percent")), word);
+}
+
+int
+view_page_wait(struct buf *out, const char *nonce, const json_t *doc,
+    int64_t since_ms, int64_t now_ms, int retry_s)
+{
+	const json_t *progress = json_object_get(doc, "progress");
+	bool runs = strcmp(text_of(doc, "state"), "running") == 0;
+	char since[NUMBER_TEXT], now[NUMBER_TEXT], elapsed[NUMBER_TEXT];
+	char retry[NUMBER_TEXT], percent[NUMBER_TEXT], title[2 * NUMBER_TEXT];
+	const struct hole holes[] = {
+		{ "nonce", nonce, false, 0 },
+		{ "css", view_part_page_css, true, 0 },
+		{ "js", view_part_wait_js, true, 0 },
+		{ "title", title, false, 0 },
+		{ "path", text_of(doc, "path"), false, 0 },
+		{ "link", text_of(doc, "status"), false, 0 },
+		{ "state", text_of(doc, "state"), false, 0 },
+		{ "words", runs ? "Running" : "Waiting for its turn", false, 0 },
+		{ "since", since, false, 0 },
+		{ "now", now, false, 0 },
+		{ "retry", retry, false, 0 },
+		{ "elapsed", elapsed, false, 0 },
+		{ "hidden", progress != NULL ? "" : " hidden", true, 0 },
+		{ "percent", percent, false, 0 },
+		{ "message", text_of(progress, "message"), false, 0 },
+	};
+
+	snprintf(since, sizeof(since), "%jd", (intmax_t)since_ms);
+	snprintf(now, sizeof(now), "%jd", (intmax_t)now_ms);
+	snprintf(retry, sizeof(retry), "%d", retry_s);
+	snprintf(percent, sizeof(percent), "%jd", (intmax_t)json_integer_value(
+	    json_object_get(progress, "percent")));
+	write_title(title, sizeof(title), runs, progress);
+	write_elapsed(elapsed, now_ms - since_ms);
+	return fill(out, view_part_wait_html, holes, N(holes));
+}
+
+/* "exit_status" as "Exit status". */
+static void
+write_label(char *label, size_t size, const char *name)
+{
+	snprintf(label, size, "%s", name);
+	if (*label >= 'a' && *label <= 'z')
+		*label -= 'a' - 'A';
+	for (char *p = label; (p = strchr(p, '_')) != NULL;)
+		*p = ' ';
+}
+
+static int
+put_fact(struct buf *out, const char *name, const json_t *value)
+{
+	char label[64], number[NUMBER_TEXT];
+	const struct hole holes[] = {
+		{ "name", label, false, 0 },
+		{ "value", json_is_string(value) ? json_string_value(value) :
+		    number, false, json_string_length(value) },
+	};
+
+	write_label(label, sizeof(label), name);
+	snprintf(number, sizeof(number), "%jd",
+	    (intmax_t)json_integer_value(value));
+	return fill(out, view_part_fact_html, holes, N(holes));
+}
+
+static bool
+has_its_place(const char *name)
+{
+	return strcmp(name, "title") == 0 || strcmp(name, "status") == 0 ||
+	    strcmp(name, "detail") == 0;
+}
+
+/* The members that have no place of their own, NUL at the end. */
+static int
+put_facts(struct buf *out, const json_t *doc)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)doc, name, value)
+		if (!has_its_place(name) && put_fact(out, name, value))
+			return -1;
+	return buf_add(out, "", 1);
+}
+
+int
+view_page_problem(struct buf *out, const char *nonce, const json_t *doc)
+{
+	char status[NUMBER_TEXT];
+	struct buf facts;
+	int failed;
+
+	buf_init(&facts, VIEW_PAGE_MAX);
+	snprintf(status, sizeof(status), "%jd", (intmax_t)json_integer_value(
+	    json_object_get(doc, "status")));
+	failed = put_facts(&facts, doc);
+	if (!failed) {
+		const struct hole holes[] = {
+			{ "nonce", nonce, false, 0 },
+			{ "css", view_part_page_css, true, 0 },
+			{ "status", status, false, 0 },
+			{ "title", text_of(doc, "title"), false, 0 },
+			{ "detail", text_of(doc, "detail"), false, 0 },
+			{ "facts", (const char *)buf_data(&facts), true, 0 },
+		};
+
+		failed = fill(out, view_part_problem_html, holes, N(holes));
+	}
+	buf_fini(&facts);
+	return failed;
+}
+
+int
+view_page_moved(struct buf *out, const char *link)
+{
+	const struct hole holes[] = { { "link", link, false, 0 } };
+
+	return fill(out, view_part_moved_html, holes, N(holes));
+}
