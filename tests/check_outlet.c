@@ -250,6 +250,58 @@ START_TEST(cold_file)
 }
 END_TEST
 
+/* -- a part ----------------------------------------------------------------------- */
+
+/* What lies around the part is not sent; in memory and from a file. */
+static void
+send_part(enum way way, bool in_file, size_t at, size_t size)
+{
+	open_target(way);
+	if (in_file)
+		body_in_file(LARGE, LARGE);
+	else
+		body_in_memory(65536);
+	answer.body_at = at;
+	answer.body.size = size;
+	outlet_start(&out);
+	read_all(LARGE);
+	memmove(pattern, pattern + at, size);
+	assert_got(size);
+}
+
+START_TEST(part_in_memory)
+{
+	static const size_t ats[] = { 0, 1, 65535, 1000 };
+	static const size_t sizes[] = { 1, 65535, 1, 2000 };
+
+	send_part((enum way)(_i % WAY_N), false, ats[_i / WAY_N],
+	    sizes[_i / WAY_N]);
+}
+END_TEST
+
+START_TEST(part_of_a_file)
+{
+	static const size_t ats[] = { 0, 1, LARGE - 1, 300000 };
+	static const size_t sizes[] = { 1, LARGE - 1, 1, 3000000 };
+
+	send_part((enum way)(_i % WAY_N), true, ats[_i / WAY_N],
+	    sizes[_i / WAY_N]);
+}
+END_TEST
+
+START_TEST(part_behind_the_end)
+{
+	open_target((enum way)_i);
+	body_in_file(LARGE, LARGE);
+	answer.body_at = LARGE - 10;
+	answer.body.size = 11;
+	outlet_start(&out);
+	read_all(LARGE);
+	ck_assert(!was_sent);
+	ck_assert_uint_eq(ngot, strlen(HEAD) + 10);
+}
+END_TEST
+
 /* Where the descriptor's own offset stands is nobody's business. */
 START_TEST(file_of_one_byte)
 {
@@ -407,6 +459,14 @@ suite(void)
 	tcase_add_loop_test(t, empty_file, 0, WAY_N);
 	tcase_add_loop_test(t, to_a_file, 0, 2);
 	tcase_add_loop_test(t, to_null, 0, 2);
+	suite_add_tcase(s, t);
+
+	t = tcase_create("a part");
+	tcase_set_timeout(t, 60);
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_loop_test(t, part_in_memory, 0, 4 * WAY_N);
+	tcase_add_loop_test(t, part_of_a_file, 0, 4 * WAY_N);
+	tcase_add_loop_test(t, part_behind_the_end, 0, WAY_N);
 	suite_add_tcase(s, t);
 
 	t = tcase_create("not sent");

@@ -31,7 +31,7 @@ static struct answer answer;
 static struct task task;
 static struct request req;
 static struct store_op op;
-static char block[256];
+static char block[512];
 static json_t *doc;
 
 /*
@@ -103,6 +103,22 @@ request_by(enum conf_method method, const char *software)
 	req.method = method;
 	req.mount = (char *)"/jobs";
 	req.path = (char *)"/status/" ID;
+}
+
+/* One more variable in the request; NULL: none. */
+static void
+request_says(const char *name, const char *value)
+{
+	size_t len = req.scgi.len;
+	const char *why = "";
+
+	if (value == NULL)
+		return;
+	ck_assert_uint_lt(len + strlen(name) + strlen(value) + 2,
+	    sizeof(block));
+	len += (size_t)sprintf(block + len, "%s%c%s%c", name, 0, value, 0);
+	ck_assert_msg(scgi_check(block, len, &req.scgi, &why) == SCGI_DONE,
+	    "%s", why);
 }
 
 static void
@@ -459,6 +475,7 @@ static const struct {
 	{ PROBLEM_TASK_FAILED, 500, false, "task-failed" },
 	{ PROBLEM_TASK_TIMED_OUT, 504, false, "task-timed-out" },
 	{ PROBLEM_TASK_CANCELLED, 410, false, "task-cancelled" },
+	{ PROBLEM_RANGE, 416, false, "range" },
 };
 
 START_TEST(problems_are_documents)
@@ -767,6 +784,235 @@ START_TEST(missing_head_is_500)
 }
 END_TEST
 
+/* A 200 that brings no tag of its own: conditions and ranges. */
+
+#define PLAIN	"Status: 200 OK\r\nContent-Type: text/x\r\n" \
+		"Content-Language: de\r\nVary: Accept\r\nX-A: b\r\n\r\n"
+#define TEN	"0123456789"
+
+/* The tag that deferd gives the task. */
+static const char *
+our_etag(void)
+{
+	static char etag[64];
+	struct answer kept = answer;
+
+	answer_init(&answer);
+	respond(PLAIN, TEN);
+	finished(false);
+	ck_assert_ptr_nonnull(header("ETag"));
+	snprintf(etag, sizeof(etag), "%s", header("ETag"));
+	answer_fini(&answer);
+	answer = kept;
+	return etag;
+}
+
+START_TEST(plain_200_gets_a_strong_tag)
+{
+	char first[64];
+	const char *etag;
+
+	respond(PLAIN, TEN);
+	finished(false);
+	is_sound(200);
+	is_about_task("succeeded");
+	has("Accept-Ranges", "bytes");
+	has_not("Content-Range");
+	body_is(TEN);
+	etag = header("ETag");
+	ck_assert_ptr_nonnull(etag);
+	ck_assert_uint_eq(strlen(etag), 34);
+	ck_assert_int_eq(etag[0], '"');
+	ck_assert_uint_eq(strspn(etag + 1, "0123456789abcdef"), 32);
+	ck_assert_int_eq(etag[33], '"');
+	ck_assert_ptr_null(strstr(etag, ID));
+
+	/* of the task: later as now, and no other task's */
+	snprintf(first, sizeof(first), "%s", etag);
+	task.changed_ms += 1000;
+	task.attempt = 2;
+	ck_assert_str_eq(our_etag(), first);
+	task.id[15] ^= 1;
+	ck_assert_str_ne(our_etag(), first);
+}
+END_TEST
+
+static const char *const untagged[] = {
+	"Status: 200 OK\r\nETag: \"own\"\r\n\r\n",
+	"Status: 200 OK\r\netag: W/\"own\"\r\n\r\n",
+	"Status: 200 OK\r\nAccept-Ranges: none\r\n\r\n",
+	"Status: 200 OK\r\nContent-Range: bytes 0-9/10\r\n\r\n",
+	"Status: 201 Created\r\n\r\n",
+	"Status: 206 Partial Content\r\n\r\n",
+	"Status: 404 Not Found\r\n\r\n",
+	"Status: 503 Service Unavailable\r\n\r\n",
+};
+
+/* What is not ours to tag is left alone, whatever the client asks for. */
+START_TEST(others_are_left_alone)
+{
+	int status = atoi(untagged[_i] + strlen("Status: "));
+
+	request_says("HTTP_IF_NONE_MATCH", "*");
+	request_says("HTTP_RANGE", _i % 2 ? "bytes=0-4" : "bytes=100-");
+	respond(untagged[_i], TEN);
+	finished(false);
+	is_sound(status);
+	body_is(TEN);
+	ck_assert_uint_eq(answer.body_at, 0);
+	if (header("ETag") != NULL)
+		ck_assert_ptr_nonnull(strstr(header("ETag"), "\"own\""));
+	ck_assert_ptr_null(nth_header("ETag", 1));
+	ck_assert_ptr_null(nth_header("Accept-Ranges", 1));
+	ck_assert_ptr_null(nth_header("Content-Range", 1));
+}
+END_TEST
+
+/* "T" stands for our tag, "G" for what mod_deflate makes of it. */
+static const struct {
+	enum conf_method method;
+	const char	*none_match, *if_range, *range;
+	int		 status;
+	uint64_t	 at, size;
+	const char	*content_range;
+} parts[] = {
+	{ METHOD_GET, NULL, NULL, "bytes=3-5", 206, 3, 3, "bytes 3-5/10" },
+	{ METHOD_GET, NULL, NULL, "bytes=3-", 206, 3, 7, "bytes 3-9/10" },
+	{ METHOD_GET, NULL, NULL, "bytes=-2", 206, 8, 2, "bytes 8-9/10" },
+	{ METHOD_GET, NULL, NULL, "bytes=0-", 206, 0, 10, "bytes 0-9/10" },
+	{ METHOD_GET, NULL, NULL, "bytes=9-99", 206, 9, 1, "bytes 9-9/10" },
+	{ METHOD_GET, NULL, NULL, "bytes=10-", 416, 0, 0, "bytes */10" },
+	{ METHOD_GET, NULL, NULL, "bytes=-0", 416, 0, 0, "bytes */10" },
+	{ METHOD_GET, NULL, NULL, "bytes=0-1,3-4", 200, 0, 10, NULL },
+	{ METHOD_GET, NULL, NULL, "lines=0-1", 200, 0, 10, NULL },
+	{ METHOD_GET, NULL, NULL, "bytes=5-4", 200, 0, 10, NULL },
+	{ METHOD_HEAD, NULL, NULL, "bytes=3-5", 200, 0, 0, NULL },
+	{ METHOD_HEAD, NULL, NULL, "bytes=10-", 200, 0, 0, NULL },
+
+	{ METHOD_GET, NULL, "T", "bytes=3-5", 206, 3, 3, "bytes 3-5/10" },
+	{ METHOD_GET, NULL, "T", "bytes=10-", 416, 0, 0, "bytes */10" },
+	{ METHOD_GET, NULL, "T", NULL, 200, 0, 10, NULL },
+	{ METHOD_GET, NULL, "G", "bytes=3-5", 200, 0, 10, NULL },
+	{ METHOD_GET, NULL, "\"x\"", "bytes=3-5", 200, 0, 10, NULL },
+	{ METHOD_GET, NULL, "\"x\"", "bytes=10-", 200, 0, 10, NULL },
+	{ METHOD_GET, NULL, "Tue, 14 Nov 2023 22:13:20 GMT", "bytes=3-5",
+	  200, 0, 10, NULL },
+
+	{ METHOD_GET, "T", NULL, NULL, 304, 0, 0, NULL },
+	{ METHOD_HEAD, "T", NULL, NULL, 304, 0, 0, NULL },
+	{ METHOD_GET, "G", NULL, NULL, 304, 0, 0, NULL },
+	{ METHOD_GET, "*", NULL, NULL, 304, 0, 0, NULL },
+	{ METHOD_GET, "\"x\"", NULL, NULL, 200, 0, 10, NULL },
+	{ METHOD_HEAD, "\"x\"", NULL, NULL, 200, 0, 0, NULL },
+	{ METHOD_GET, "T", "T", "bytes=3-5", 304, 0, 0, NULL },
+	{ METHOD_GET, "T", NULL, "bytes=10-", 304, 0, 0, NULL },
+	{ METHOD_GET, "\"x\"", NULL, "bytes=3-5", 206, 3, 3, "bytes 3-5/10" },
+};
+
+static const char *
+fill_in(const char *value, const char *etag)
+{
+	static char text[2][64];
+	static int turn;
+
+	if (value == NULL || strlen(value) > 1 || *value == '*')
+		return value;
+	turn = !turn;
+	snprintf(text[turn], sizeof(text[turn]), *value == 'T' ? "%s" :
+	    "%.33s-gzip\"", etag);
+	return text[turn];
+}
+
+START_TEST(part_of_a_response)
+{
+	const char *etag = our_etag();
+	char size[32];
+
+	request_by(parts[_i].method, NULL);
+	request_says("HTTP_IF_NONE_MATCH", fill_in(parts[_i].none_match, etag));
+	request_says("HTTP_IF_RANGE", fill_in(parts[_i].if_range, etag));
+	request_says("HTTP_RANGE", parts[_i].range);
+	respond(PLAIN, TEN);
+	finished(false);
+	is_sound(parts[_i].status);
+	is_about_task("succeeded");
+	has("Cache-Control", "no-store");
+	if (parts[_i].content_range != NULL)
+		has("Content-Range", parts[_i].content_range);
+	else
+		has_not("Content-Range");
+	ck_assert_uint_eq(answer.body_at, parts[_i].at);
+	if (parts[_i].status == 416) {
+		is_own();
+		has_not("ETag");
+		read_json("application/problem+json");
+		says("type", "urn:deferd:problem:range");
+		says("task", ID);
+		return;
+	}
+	ck_assert_uint_eq(answer.body.size, parts[_i].size);
+	has("ETag", etag);
+	has("Accept-Ranges", "bytes");
+	has("Vary", "Accept");
+	has("X-A", "b");
+	if (parts[_i].status == 304) {
+		has_not("Content-Type");
+		has_not("Content-Language");
+		return;
+	}
+	has("Content-Type", "text/x");
+	has("Content-Language", "de");
+	snprintf(size, sizeof(size), "%ju", (uintmax_t)(
+	    parts[_i].method == METHOD_HEAD ? 10 : parts[_i].size));
+	has("Content-Length", size);
+}
+END_TEST
+
+/* Also far behind what fits into memory, and with its descriptor. */
+START_TEST(part_of_a_file)
+{
+	int fd = memfd_create("body", MFD_CLOEXEC);
+
+	request_says("HTTP_RANGE", "bytes=4999999000-");
+	respond(PLAIN, NULL);
+	op.message.body = (struct body){ .fd = fd, .size = 5000000000,
+	    .file = 3 };
+	finished(false);
+	is_sound(206);
+	has("Content-Range", "bytes 4999999000-4999999999/5000000000");
+	ck_assert_int_eq(answer.body.fd, fd);
+	ck_assert_uint_eq(answer.body.size, 1000);
+	ck_assert_uint_eq(answer.body_at, 4999999000);
+	answer_fini(&answer);
+	ck_assert_uint_eq(answer.body_at, 0);
+}
+END_TEST
+
+START_TEST(no_part_of_nothing)
+{
+	request_says("HTTP_RANGE", _i ? "bytes=0-" : "bytes=-1");
+	respond(PLAIN, NULL);
+	finished(false);
+	is_sound(_i ? 416 : 200);
+	if (_i)
+		has("Content-Range", "bytes */0");
+}
+END_TEST
+
+/* Endings other than success, and answers before the end, have no parts. */
+START_TEST(problems_have_no_parts)
+{
+	request_says("HTTP_RANGE", "bytes=0-4");
+	request_says("HTTP_IF_NONE_MATCH", "*");
+	task.state = TASK_FAILED;
+	finished(false);
+	is_sound(500);
+	has_not("ETag");
+	has_not("Accept-Ranges");
+	ck_assert_uint_eq(answer.body_at, 0);
+}
+END_TEST
+
 /* Failed, timed out, cancelled. */
 
 static const struct {
@@ -1070,6 +1316,21 @@ add_succeeded(Suite *s)
 }
 
 static void
+add_parts(Suite *s)
+{
+	TCase *tc = tcase_create("conditions and ranges");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, plain_200_gets_a_strong_tag);
+	tcase_add_loop_test(tc, others_are_left_alone, 0, N(untagged));
+	tcase_add_loop_test(tc, part_of_a_response, 0, N(parts));
+	tcase_add_test(tc, part_of_a_file);
+	tcase_add_loop_test(tc, no_part_of_nothing, 0, 2);
+	tcase_add_test(tc, problems_have_no_parts);
+	suite_add_tcase(s, tc);
+}
+
+static void
 add_no_memory(Suite *s)
 {
 	TCase *tc = tcase_create("no memory");
@@ -1109,6 +1370,7 @@ main(void)
 	add_pending(s);
 	add_own(s);
 	add_succeeded(s);
+	add_parts(s);
 	add_endings(s);
 	add_no_memory(s);
 	sr = srunner_create(s);

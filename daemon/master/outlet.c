@@ -52,7 +52,8 @@ outlet_of(struct work *w)
 static off_t
 file_offset(const struct outlet *o)
 {
-	return (off_t)(o->answer->body.size - o->body_left);
+	return (off_t)(o->answer->body_at + o->answer->body.size -
+	    o->body_left);
 }
 
 static size_t
@@ -242,8 +243,8 @@ append_small_body(struct outlet *o)
 
 	if (body->bytes == NULL)
 		return true;
-	return buf_add(&o->answer->head, body->bytes->data,
-	    body->bytes->len) == 0;
+	return buf_add(&o->answer->head,
+	    body->bytes->data + o->answer->body_at, body->size) == 0;
 }
 
 void
