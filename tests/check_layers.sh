@@ -31,9 +31,9 @@ LADDER='
 main
 server
 conn
-intake outlet route
+intake outlet route claim
 sched view
-proc+slot+worker table
+proc+slot+worker table owner
 job
 memory sqlite
 store+backend check

@@ -13,6 +13,7 @@
 
 #include "daemon/log.h"
 #include "daemon/master/clock.h"
+#include "daemon/master/owner.h"
 #include "daemon/master/sched_priv.h"
 
 struct restore {
@@ -38,7 +39,8 @@ restore_row(const struct store_row *row, void *arg)
 	struct restore *r = arg;
 	struct sched *s = r->sched;
 	int route = sched_route_by_name(s, row->route);
-	struct task *t = route >= 0 ? table_add(&s->table, row->id) : NULL;
+	struct task *t = route >= 0 ? table_add_owned(&s->table, row->id,
+	    owner_digest(row->owner)) : NULL;
 
 	if (t == NULL)
 		return restore_failed(r, row);

@@ -38,7 +38,8 @@ table_fini(struct table *table)
 }
 
 struct task *
-table_add(struct table *table, const unsigned char id[TASK_ID_BYTES])
+table_add_owned(struct table *table, const unsigned char id[TASK_ID_BYTES],
+    uint64_t owner)
 {
 	struct task *task;
 
@@ -46,10 +47,12 @@ table_add(struct table *table, const unsigned char id[TASK_ID_BYTES])
 		errno = EEXIST;
 		return NULL;
 	}
-	task = calloc(1, sizeof(*task));
+	task = calloc(1, sizeof(*task) + (owner != 0 ? sizeof(owner) : 0));
 	if (task == NULL)
 		return NULL;
 	memcpy(task->id, id, TASK_ID_BYTES);
+	if ((task->owned = owner != 0))
+		task->owner[0] = owner;
 	HASH_ADD(hh, table->tasks, id, TASK_ID_BYTES, task);
 	if (task->hh.tbl == NULL) {
 		free(task);
@@ -58,6 +61,12 @@ table_add(struct table *table, const unsigned char id[TASK_ID_BYTES])
 	}
 	table->count++;
 	return task;
+}
+
+struct task *
+table_add(struct table *table, const unsigned char id[TASK_ID_BYTES])
+{
+	return table_add_owned(table, id, 0);
 }
 
 struct task *

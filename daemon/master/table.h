@@ -21,8 +21,13 @@ void	table_fini(struct table *);
 
 /*
  * A zeroed entry under this id, or NULL: ENOMEM without memory, EEXIST if
- * the id is there.  Borrowed from the table.
+ * the id is there.  Borrowed from the table.  `owner` is owner_digest(), 0 for
+ * a task that is anybody's.
  */
+struct task *
+	table_add_owned(struct table *, const unsigned char id[TASK_ID_BYTES],
+	    uint64_t owner)
+	__attribute__((warn_unused_result));
 struct task *
 	table_add(struct table *, const unsigned char id[TASK_ID_BYTES])
 	__attribute__((warn_unused_result));

@@ -34,14 +34,16 @@ enum task_state {
 
 /*
  * 48 bits of milliseconds last to the year 6429, and make an entry 120 bytes:
- * with malloc's 8, and no byte of padding, 128.
+ * with malloc's 8, and no byte of padding, 128.  A task with an owner has one
+ * word more; the others, who are most, do not pay for it.
  */
 struct task {
 	UT_hash_handle	 hh;		/* table.c */
 	struct task	*prev, *next;	/* its route's ready or finished list */
 	unsigned char	 id[TASK_ID_BYTES];
 	int64_t		 row;		/* the store's key */
-	int64_t		 created_ms : 48; /* Unix time */
+	int64_t		 created_ms : 47; /* Unix time; to the year 4199 */
+	unsigned int	 owned : 1;	/* there is an owner[0] */
 	unsigned int	 route : 16;	/* index, sched's */
 	int64_t		 changed_ms : 48; /* Unix time it entered its state */
 	unsigned int	 readers : 16;	/* responses under way: it stays */
@@ -50,6 +52,7 @@ struct task {
 	unsigned int	 state : 3;	/* enum task_state */
 	unsigned int	 method : 4;	/* enum conf_method: the rerun rule asks */
 	unsigned int	 listed : 1;	/* sched: prev and next are in use */
+	uint64_t	 owner[];	/* owner_digest() */
 };
 
 /* "queued", ..., "timed-out"; as in JSON and Deferd-State. */

@@ -8,6 +8,8 @@
 #ifndef DAEMON_STORE_BACKEND_H
 #define DAEMON_STORE_BACKEND_H
 
+#include <string.h>
+
 #include "daemon/store/store.h"
 
 struct store_backend {
@@ -41,7 +43,8 @@ struct store_backend {
 	 *
 	 * Adds to *bytes what is kept more, or less, than before, and to
 	 * *tasks likewise.  The bytes of a task are message_bytes() plus the
-	 * lengths of method, path, reason and log.
+	 * lengths of method, path, reason and log, and of owner and claim if
+	 * the back-end keeps them.
 	 */
 	void		 (*apply)(void *, struct store_op *list,
 			    int64_t *bytes, int64_t *tasks);
@@ -76,6 +79,15 @@ static inline uint64_t
 message_bytes(const struct message *m)
 {
 	return (m->head ? m->head->len : 0) + m->body.size;
+}
+
+/* The most that an INSERT keeps beside its message. */
+static inline uint64_t
+words_bytes(const struct store_op *op)
+{
+	return strlen(op->method) + strlen(op->path) +
+	    (op->owner ? strlen(op->owner) : 0) +
+	    (op->claim ? sizeof(*op->claim) : 0);
 }
 
 /* store_open() with the back-end that conf->store names. */

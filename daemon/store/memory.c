@@ -26,6 +26,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define HASH_NONFATAL_OOM 1	/* claim_add() looks for it */
+#include <uthash.h>
+
 #include "daemon/conf.h"
 #include "daemon/log.h"
 #include "daemon/store/backend.h"
@@ -40,6 +43,15 @@ struct entry {
 	uint32_t	 serial;	/* 0: a free place */
 	uint32_t	 attempt;	/* free: the next free place */
 	uint8_t		 state;
+	bool		 has_claim;
+};
+
+/* Only of tasks that have one, so that the others need not pay for it. */
+struct claimed {
+	UT_hash_handle	 by_key, by_row;
+	struct store_claim claim;
+	unsigned char	 id[TASK_ID_BYTES];
+	int64_t		 row;
 };
 
 /* The text is method NUL path NUL reason NUL log. */
@@ -60,6 +72,7 @@ struct memory {
 	uint32_t	 count;		/* tasks */
 	uint32_t	 serial;	/* of the newest task */
 	char		*spool;		/* directory */
+	struct claimed	*keys, *rows;	/* uthash: by key, and by row */
 };
 
 /* -- facts ---------------------------------------------------------------- */
@@ -198,7 +211,74 @@ entry_free(struct memory *m, struct entry *e)
 static int64_t
 entry_bytes(const struct entry *e)
 {
-	return (int64_t)(message_bytes(&e->message) + facts_bytes(e->facts));
+	return (int64_t)(message_bytes(&e->message) + facts_bytes(e->facts) +
+	    (e->has_claim ? sizeof(struct store_claim) : 0));
+}
+
+/* -- claims --------------------------------------------------------------- */
+
+/* Whose the key is already: then op says so. */
+static bool
+claim_is_taken(const struct memory *m, struct store_op *op)
+{
+	struct claimed *c;
+
+	HASH_FIND(by_key, m->keys, op->claim->key, STORE_DIGEST_BYTES, c);
+	if (!c)
+		return false;
+	op->row = c->row;
+	memcpy(op->id, c->id, TASK_ID_BYTES);
+	op->same = memcmp(c->claim.request, op->claim->request,
+	    STORE_DIGEST_BYTES) == 0;
+	return true;
+}
+
+static void
+claim_free(struct memory *m, int64_t row)
+{
+	struct claimed *c;
+
+	HASH_FIND(by_row, m->rows, &row, sizeof(row), c);
+	HASH_DELETE(by_row, m->rows, c);
+	HASH_DELETE(by_key, m->keys, c);
+	free(c);
+}
+
+/* False: no memory. */
+static bool
+claim_add(struct memory *m, const struct store_op *op, int64_t row)
+{
+	struct claimed *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return false;
+	c->claim = *op->claim;
+	memcpy(c->id, op->id, TASK_ID_BYTES);
+	c->row = row;
+	HASH_ADD(by_key, m->keys, claim.key, STORE_DIGEST_BYTES, c);
+	if (!c->by_key.tbl) {
+		free(c);
+		return false;
+	}
+	HASH_ADD(by_row, m->rows, row, sizeof(c->row), c);
+	if (c->by_row.tbl)
+		return true;
+	HASH_DELETE(by_key, m->keys, c);
+	free(c);
+	return false;
+}
+
+static void
+claims_free(struct memory *m)
+{
+	struct claimed *c = m->keys, *next;
+
+	HASH_CLEAR(by_row, m->rows);
+	HASH_CLEAR(by_key, m->keys);
+	for (; c; c = next) {
+		next = c->by_key.next;
+		free(c);
+	}
 }
 
 /* -- changes -------------------------------------------------------------- */
@@ -222,6 +302,11 @@ memory_insert(struct memory *m, struct store_op *op, int64_t *bytes)
 		return no_memory();
 	}
 	e->facts = facts;
+	e->has_claim = op->claim && claim_add(m, op, entry_row(m, e));
+	if (op->claim && !e->has_claim) {
+		entry_free(m, e);
+		return no_memory();
+	}
 	e->state = (uint8_t)op->to;
 	e->attempt = op->to_attempt;
 	e->started_ms = op->to == TASK_RUNNING ? op->now_ms : 0;
@@ -277,6 +362,8 @@ memory_remove(struct memory *m, struct store_op *op, int64_t *bytes)
 	if (!e)
 		return STORE_LOST;
 	*bytes -= entry_bytes(e);
+	if (e->has_claim)
+		claim_free(m, op->row);
 	op->message = e->message;
 	entry_free(m, e);
 	return STORE_OK;
@@ -291,7 +378,10 @@ memory_apply(void *state, struct store_op *op, int64_t *bytes, int64_t *tasks)
 	for (; op; op = op->next) {
 		if (op->verdict != STORE_OK)
 			continue;
-		if (op->kind == STORE_INSERT)
+		if (op->kind == STORE_INSERT && op->claim &&
+		    claim_is_taken(m, op))
+			op->verdict = STORE_TAKEN;
+		else if (op->kind == STORE_INSERT)
 			op->verdict = memory_insert(m, op, bytes);
 		else if (op->kind == STORE_MOVE)
 			op->verdict = memory_move(m, op, bytes);
@@ -453,6 +543,7 @@ memory_close(void *state)
 		blob_unref(&m->entry[i].facts);
 	}
 	entries_free(m);
+	claims_free(m);
 	free(m->spool);
 	free(m);
 }

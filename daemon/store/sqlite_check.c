@@ -200,6 +200,23 @@ report_halves(sqlite3 *db, struct report *r)
 	return rc;
 }
 
+/* A key that nothing would ever free. */
+static int
+report_claims(sqlite3 *db, struct report *r)
+{
+	static const char sql[] = "SELECT count(*) FROM claims"
+	    " WHERE row NOT IN (SELECT row FROM tasks)";
+	int64_t n;
+	int rc = sqlite_db_number(db, sql, 0, &n);
+
+	if (rc == SQLITE_OK && n > 0) {
+		fprintf(r->out, "damage: %lld claims without their task\n",
+		    (long long)n);
+		r->problems++;
+	}
+	return rc;
+}
+
 /* While a deferd lives, files are on their way that no row names yet. */
 static int
 report_spool(sqlite3 *db, const char *spool, struct report *r)
@@ -232,7 +249,8 @@ check_all(sqlite3 *db, const char *spool, struct report *r)
 	if (rc != SQLITE_OK || r->problems > 0)
 		return rc;	/* counting in a damaged file says nothing */
 	if ((rc = report_counts(db, r)) != SQLITE_OK ||
-	    (rc = report_halves(db, r)) != SQLITE_OK)
+	    (rc = report_halves(db, r)) != SQLITE_OK ||
+	    (rc = report_claims(db, r)) != SQLITE_OK)
 		return rc;
 	return report_spool(db, spool, r);
 }

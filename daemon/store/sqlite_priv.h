@@ -30,13 +30,16 @@
 enum sqlite_sql {
 	SQL_BEGIN,
 	SQL_COMMIT,
+	SQL_TAKEN,
 	SQL_INSERT_TASK,
+	SQL_INSERT_CLAIM,
 	SQL_INSERT_REQUEST,
 	SQL_INSERT_RESPONSE,
 	SQL_MOVE,
 	SQL_FINISH,
 	SQL_FIND,
 	SQL_DELETE_TASK,
+	SQL_DELETE_CLAIM,
 	SQL_DELETE_REQUEST,
 	SQL_DELETE_RESPONSE,
 	SQL_VOID,
@@ -47,7 +50,9 @@ enum sqlite_sql {
 /* What an operation has done, if the commit holds. */
 struct sqlite_change {
 	enum store_verdict verdict;
-	int64_t		 row;		/* INSERT: the new one */
+	int64_t		 row;		/* INSERT: the new one, or */
+	unsigned char	 id[TASK_ID_BYTES];	/* of whom it is TAKEN */
+	bool		 same;
 	uint64_t	 file;		/* nobody's any more; 0: none */
 	int64_t		 bytes, tasks;
 };

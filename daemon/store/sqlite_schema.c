@@ -39,7 +39,15 @@ static const char version_1[] =
 	"  bytes INTEGER NOT NULL,"		/* kept for it, everywhere */
 	"  route TEXT NOT NULL,"
 	"  method TEXT NOT NULL,"
-	"  path TEXT NOT NULL"
+	"  path TEXT NOT NULL,"
+	"  owner TEXT"				/* a user's name, or NULL */
+	") STRICT;"
+
+	/* of tasks that came with an Idempotency-Key; SHA-256 of both */
+	"CREATE TABLE claims ("
+	"  row INTEGER PRIMARY KEY,"
+	"  key BLOB NOT NULL UNIQUE,"
+	"  request BLOB NOT NULL"
 	") STRICT;"
 
 	/* of tasks that have not finished */
@@ -75,7 +83,7 @@ static const char version_1[] =
 	"INSERT INTO faults VALUES (0, NULL);"
 
 	"CREATE VIEW overview AS"
-	" SELECT row, id, state, attempt, method, path, route,"
+	" SELECT row, id, state, attempt, method, path, route, owner,"
 	"  strftime('%Y-%m-%d %H:%M:%f', created / 1000.0, 'unixepoch')"
 	"    AS created,"
 	"  strftime('%Y-%m-%d %H:%M:%f', changed / 1000.0, 'unixepoch')"

@@ -174,7 +174,7 @@ store_full(const struct store *s)
 static void
 batch_admit(struct store *s, struct store_op *op)
 {
-	uint64_t more = strlen(op->method) + strlen(op->path) +
+	uint64_t more = words_bytes(op) +
 	    (op->message.head ? op->message.head->len : 0);
 
 	s->batch.reserved += op->message.body.size;

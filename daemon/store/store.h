@@ -41,6 +41,7 @@ struct store;
 enum store_verdict {
 	STORE_OK,
 	STORE_LOST,		/* no such row in that state and attempt */
+	STORE_TAKEN,		/* INSERT: its claim has a task already */
 	STORE_FULL,		/* max-tasks, max-store or the disk */
 	STORE_FAILED,		/* I/O error, no memory; said in the log */
 	STORE_VERDICT_N
@@ -54,6 +55,17 @@ enum store_kind {
 	STORE_LOAD_RESPONSE,
 	STORE_LOAD_INFO,	/* what is said of it, whatever its state */
 	STORE_KIND_N
+};
+
+#define STORE_DIGEST_BYTES	32
+
+/*
+ * What makes a task the only one of its kind, for as long as it is kept: an
+ * INSERT with the key of one that is there is TAKEN.  Both are digests.
+ */
+struct store_claim {
+	unsigned char	 key[STORE_DIGEST_BYTES];
+	unsigned char	 request[STORE_DIGEST_BYTES];	/* what is asked for */
 };
 
 /* A request (head: the SCGI block) or a response (head: the CGI head). */
@@ -90,8 +102,14 @@ struct store_op {
 	uint32_t	 from_attempt, to_attempt; /* likewise */
 	int64_t		 now_ms;		/* Unix time of the change */
 
-	/* INSERT only; borrowed until done() */
+	/*
+	 * INSERT only; borrowed until done().  TAKEN: row and id are those of
+	 * the task that is there; `same` says whether it asked for the same.
+	 */
 	unsigned char	 id[TASK_ID_BYTES];
+	bool		 same;
+	const char	*owner;		/* or NULL */
+	const struct store_claim *claim; /* or NULL */
 	const char	*route;
 	const char	*method;	/* LOAD_RESPONSE and LOAD_INFO give */
 	const char	*path;		/* these two (in `texts`) */
@@ -126,6 +144,7 @@ struct store_row {
 	int64_t		 created_ms, changed_ms;
 	const char	*route;			/* borrowed for the call */
 	const char	*method;
+	const char	*owner;			/* or NULL */
 };
 
 /*

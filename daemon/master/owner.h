@@ -1,0 +1,34 @@
+/*
+ * owner - to whom a task belongs (contract.md 4).
+ *
+ * A request with REMOTE_USER makes a task that is that user's alone; for
+ * anybody else there is no such task.  One without makes a task for whoever
+ * has its id.
+ *
+ * The store keeps the name.  The table, which answers every look at a link
+ * without a disk, has 64 bits of a digest of it: a name may be long, and a
+ * task must be small.  Two names meet there with a chance of 2^-64, and
+ * nobody can look for such a pair: the digest has a key that is made anew in
+ * each process and never leaves it.
+ */
+#ifndef DAEMON_MASTER_OWNER_H
+#define DAEMON_MASTER_OWNER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ipc/scgi.h"
+#include "daemon/master/task.h"
+
+/* REMOTE_USER as the web server says it, borrowed; NULL if nobody or "". */
+const char *
+	owner_name(const struct scgi *);
+
+/* Never 0 but for NULL and "".  The same for a name as long as we run. */
+uint64_t
+	owner_digest(const char *name);
+
+/* Whether the task is this one's or anybody's; `who` is a digest. */
+bool	owner_may_see(const struct task *, uint64_t who);
+
+#endif
