@@ -104,6 +104,9 @@ sched_move(struct sched *s, struct task *t, enum task_state to, uint32_t attempt
 		sched_list_ready(s, t, true);
 	} else if (task_finished(to)) {
 		list_finished(s, t);
+		sched_unshare(s, t->id);
+		sched_client_remove(s, t->id);
+		sched_wake(s, t);
 	}
 }
 
@@ -177,6 +180,7 @@ void
 sched_drain(struct sched *s)
 {
 	s->draining = true;
+	sched_wait_release(s, SIZE_MAX);
 	sched_check_quiet(s);
 }
 
@@ -230,8 +234,9 @@ sched_new(struct event_base *base, struct store *store,
 	s->expire = evtimer_new(base, sched_on_expire, s);
 	s->retry = evtimer_new(base, sched_on_retry, s);
 	s->quiet = evtimer_new(base, on_quiet, s);
+	s->wake = evtimer_new(base, sched_on_wake, s);
 	if (s->expire != NULL && s->retry != NULL && s->quiet != NULL &&
-	    sched_take_conf(s, conf) == 0)
+	    s->wake != NULL && sched_take_conf(s, conf) == 0)
 		s->proc = proc_new(base, launcher_fd, conf, &events);
 	if (s->proc == NULL) {
 		sched_free(s);
@@ -251,6 +256,10 @@ sched_free(struct sched *s)
 		event_free(s->retry);
 	if (s->quiet != NULL)
 		event_free(s->quiet);
+	if (s->wake != NULL)
+		event_free(s->wake);
+	sched_free_shared(s);
+	sched_free_clients(s);
 	sched_free_leaving(s);
 	sched_free_changes(s);
 	table_fini(&s->table);

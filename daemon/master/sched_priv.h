@@ -36,6 +36,15 @@ struct sched {
 	struct change	*changes;	/* utlist: moves that sched_change() made */
 	struct event	*expire, *retry, *quiet;
 	struct leaving	*leaving;	/* utlist: rows of expired tasks */
+	struct waiting	*waiting;	/* uthash, by task: who waits for it */
+	struct waiter	*waiters;	/* utlist: all of them, oldest first */
+	struct waiter	*due;		/* utlist: to be called */
+	struct event	*wake;		/* calls them */
+	size_t		 ndoors;	/* waiters that came through a door */
+	struct shared	*shared;	/* uthash: requests to be shared */
+	struct shared	*shared_by_id;	/* the same, by task */
+	struct client	*clients;	/* uthash, by name */
+	struct counted	*counted;	/* uthash, by task: whose it is */
 	bool		 draining;
 };
 
@@ -123,6 +132,45 @@ void	sched_on_expire(evutil_socket_t, short, void *);
 
 /* After store_close(): those that it did not call back for. */
 void	sched_free_leaving(struct sched *);
+
+/* --- sched_wait.c ------------------------------------------------------------ */
+
+/* It has ended: who waits for it is called soon. */
+void	sched_wake(struct sched *, const struct task *);
+void	sched_on_wake(evutil_socket_t, short, void *);
+
+/* --- sched_share.c ----------------------------------------------------------- */
+
+/* Whether an identical request is under way. */
+bool	sched_shares(const struct sched *, const struct submission *);
+
+/* If so, this one gets its task, when that is committed. */
+bool	sched_share_join(struct sched *, struct submission *)
+	__attribute__((warn_unused_result));
+
+/* If not, the next ones will get this one's.  -1 without memory. */
+int	sched_share_lead(struct sched *, const struct submission *,
+	    const unsigned char id[TASK_ID_BYTES])
+	__attribute__((warn_unused_result));
+
+/* What became of the first one; task: NULL if it was refused. */
+void	sched_share_settle(struct sched *,
+	    const unsigned char id[TASK_ID_BYTES], enum sched_verdict,
+	    const struct task *);
+void	sched_unshare(struct sched *, const unsigned char id[TASK_ID_BYTES]);
+void	sched_free_shared(struct sched *);
+
+/* --- sched_client.c ---------------------------------------------------------- */
+
+bool	sched_client_full(const struct sched *, const struct submission *);
+
+/* One more, one less.  -1 without memory. */
+int	sched_client_add(struct sched *, const struct submission *,
+	    const unsigned char id[TASK_ID_BYTES])
+	__attribute__((warn_unused_result));
+void	sched_client_remove(struct sched *,
+	    const unsigned char id[TASK_ID_BYTES]);
+void	sched_free_clients(struct sched *);
 
 /* --- sched_conf.c ------------------------------------------------------------- */
 

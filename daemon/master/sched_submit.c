@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/master/clock.h"
+#include "daemon/master/owner.h"
 #include "daemon/master/proc.h"
 #include "daemon/master/sched_priv.h"
 #include "daemon/master/table.h"
@@ -21,6 +22,8 @@ sched_route_conf(const struct sched *s, unsigned int route)
 {
 	return s->routes[route].conf;
 }
+
+static void	insert(struct submission *);
 
 static bool
 queue_full(const struct sched *s, const struct sched_route *r)
@@ -45,17 +48,56 @@ sched_check(const struct sched *s, unsigned int route)
 	return SCHED_ACCEPTED;
 }
 
+enum sched_verdict
+sched_admit(const struct sched *s, const struct submission *sub)
+{
+	enum sched_verdict v;
+
+	if (sched_shares(s, sub))
+		return SCHED_ACCEPTED;
+	v = sched_check(s, sub->route);
+	return v == SCHED_ACCEPTED && sched_client_full(s, sub) ? SCHED_MANY : v;
+}
+
+/* `first`: the task that has the claim, if it asked for the same. */
 static void
-refuse(struct submission *sub, enum sched_verdict verdict)
+refuse(struct submission *sub, enum sched_verdict verdict,
+    const struct task *first)
 {
 	struct sched *s = sub->sched;
+	unsigned char id[TASK_ID_BYTES];
 
+	memcpy(id, sub->task->id, TASK_ID_BYTES);
+	sched_client_remove(s, id);
 	if (sub->job != NULL)
 		sched_job_drop(s, sub->job);
 	else
 		sched_count_queued(s, &s->routes[sub->route], -1);
 	table_remove(&s->table, &sub->task);
-	sub->done(sub, verdict, NULL);
+	sub->done(sub, verdict, first);
+	sched_share_settle(s, id, verdict, NULL);
+}
+
+/*
+ * Somebody else has the claim.  He may have gone since, with his row on the
+ * way out of the store in front of us: then once more behind it.  Twice is
+ * no chance any more, but a row that stayed for want of memory.
+ */
+static void
+taken(struct submission *sub)
+{
+	struct sched *s = sub->sched;
+	const struct task *first = table_find(&s->table, sub->op.id);
+
+	if (first != NULL) {
+		refuse(sub, sub->op.same ? SCHED_SHARED : SCHED_CLAIMED,
+		    sub->op.same ? first : NULL);
+	} else if (sub->again) {
+		refuse(sub, SCHED_STORE, NULL);
+	} else {
+		sub->again = true;
+		insert(sub);
+	}
 }
 
 static void
@@ -71,14 +113,18 @@ on_inserted(struct store_op *op)
 		s->routes[sub->route].narriving--;
 	if (op->verdict != STORE_OK) {
 		sub->request = op->message;
-		refuse(sub, op->verdict == STORE_FULL ? SCHED_FULL :
-		    SCHED_STORE);
+		if (op->verdict == STORE_TAKEN)
+			taken(sub);
+		else
+			refuse(sub, op->verdict == STORE_FULL ? SCHED_FULL :
+			    SCHED_STORE, NULL);
 		return;
 	}
 	t->row = op->row;
 	if (job == NULL)
 		sched_list_ready(s, t, false);
 	sub->done(sub, SCHED_ACCEPTED, t);	/* and may free it */
+	sched_share_settle(s, t->id, SCHED_SHARED, t);
 	if (job != NULL)
 		proc_run(s->proc, job);
 	else
@@ -130,31 +176,62 @@ fill_insert(struct store_op *op, const struct submission *sub)
 	op->route = sub->sched->routes[sub->route].name;
 	op->method = sub->method_name;
 	op->path = sub->path;
+	op->owner = sub->owner;
+	op->claim = sub->claim;
 }
 
-void
-sched_submit(struct sched *s, struct submission *sub)
+static void
+insert(struct submission *sub)
 {
-	enum sched_verdict v = sched_check(s, sub->route);
-	unsigned char id[TASK_ID_BYTES];
+	struct sched *s = sub->sched;
 
-	sub->sched = s;
-	task_new_id(id);
-	sub->job = NULL;
-	sub->task = v == SCHED_ACCEPTED ? table_add(&s->table, id) : NULL;
-	if (sub->task == NULL) {
-		sub->done(sub, v != SCHED_ACCEPTED ? v : SCHED_FULL, NULL);
-		return;
-	}
-	sub->job = reserve_for(s, sub, id);
-	fill_task(sub->task, sub, clock_wall_ms());
-	if (sub->job == NULL) {
-		sched_count_queued(s, &s->routes[sub->route], 1);
+	if (sub->job == NULL)
 		s->routes[sub->route].narriving++;
-	}
 	memset(&sub->op, 0, sizeof(sub->op));
 	fill_insert(&sub->op, sub);
 	sub->op.message = sub->request;
 	sub->request = MESSAGE_EMPTY;
 	sched_ask(s, &sub->op, on_inserted, sub);
+}
+
+/* An entry in the table, and what stands beside it; NULL without memory. */
+static struct task *
+add_task(struct sched *s, const struct submission *sub)
+{
+	unsigned char id[TASK_ID_BYTES];
+	struct task *t;
+
+	task_new_id(id);
+	t = table_add_owned(&s->table, id, owner_digest(sub->owner));
+	if (t == NULL)
+		return NULL;
+	if (sched_client_add(s, sub, id) == 0 &&
+	    sched_share_lead(s, sub, id) == 0)
+		return t;
+	sched_client_remove(s, id);
+	table_remove(&s->table, &t);
+	return NULL;
+}
+
+void
+sched_submit(struct sched *s, struct submission *sub)
+{
+	enum sched_verdict v;
+
+	sub->sched = s;
+	if (sched_share_join(s, sub))
+		return;
+	v = sched_admit(s, sub);
+	sub->job = NULL;
+	sub->task = v == SCHED_ACCEPTED ? add_task(s, sub) : NULL;
+	if (sub->task == NULL) {
+		sub->done(sub, v != SCHED_ACCEPTED ? v : SCHED_FULL, NULL);
+		return;
+	}
+	sub->job = reserve_for(s, sub, sub->task->id);
+	fill_task(sub->task, sub, clock_wall_ms());
+	if (sub->job == NULL)
+		sched_count_queued(s, &s->routes[sub->route], 1);
+	sub->again = false;
+	insert(sub);
 }
