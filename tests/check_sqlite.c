@@ -1280,6 +1280,25 @@ START_TEST(space_is_given_back)
 }
 END_TEST
 
+/* Without auto_vacuum there is nothing to do, and an end to it. */
+START_TEST(a_file_that_cannot_shrink)
+{
+	int64_t first;
+	int steps = 0;
+
+	open_db();
+	close_db();
+	shell("PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM");
+	open_db();
+	first = insert_many(1000, 20000);
+	remove_many(first, 1000);
+	while (store_sqlite.tidy(db) && steps < 100)
+		steps++;
+	ck_assert_int_lt(steps, 100);
+	close_db();
+}
+END_TEST
+
 /* -- deferd-check --------------------------------------------------------- */
 
 static int
@@ -1372,6 +1391,7 @@ add_faults(TCase *tc)
 	tcase_add_test(tc, a_body_is_missing);
 	tcase_add_test(tc, the_log_stays_short);
 	tcase_add_test(tc, space_is_given_back);
+	tcase_add_test(tc, a_file_that_cannot_shrink);
 }
 
 int

@@ -61,8 +61,8 @@ write_back(struct sqlite *s)
 		sqlite_db_fault(s, s->writer, "write the log back to", rc);
 }
 
-/* Whether there is enough to make it worth while. */
-static bool
+/* How many pages are free; 0 if too few to make it worth while. */
+static int64_t
 count_free(struct sqlite *s)
 {
 	sqlite3_stmt *st = s->sql[SQL_FREE_PAGES];
@@ -73,27 +73,31 @@ count_free(struct sqlite *s)
 		all = sqlite3_column_int64(st, 1);
 	}
 	sqlite3_reset(st);
-	return nfree >= FREE_MANY && nfree >= all / FREE_PART;
+	return nfree >= FREE_MANY && nfree >= all / FREE_PART ? nfree : 0;
 }
 
-/* If this commit fails, what it may have left in the log means nothing. */
+/*
+ * If this commit fails, what it may have left in the log means nothing.  A
+ * file that somebody made without auto_vacuum gives nothing back.
+ */
 static bool
 give_back(struct sqlite *s)
 {
+	int64_t before;
 	int rc;
 
 	if (!s->deleted || s->uncertain)
 		return false;
-	s->deleted = count_free(s);
-	if (!s->deleted)
+	s->deleted = false;
+	if ((before = count_free(s)) == 0)
 		return false;
 	rc = sqlite3_exec(s->writer, "PRAGMA incremental_vacuum(" FREE_STEP ")",
 	    NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
-		return true;
-	sqlite_db_fault(s, s->writer, "shorten", rc);
-	s->deleted = false;
-	return false;
+		s->deleted = count_free(s) < before;
+	else
+		sqlite_db_fault(s, s->writer, "shorten", rc);
+	return s->deleted;
 }
 
 bool
