@@ -57,30 +57,14 @@ takes_key(enum conf_method m)
 	    m == METHOD_DELETE;
 }
 
-bool
-claim_read(struct claim *c, const struct request *req)
+static bool
+read_key(const char *value, char key[CLAIM_KEY_MAX + 1])
 {
-	const char *value = scgi_find(&req->scgi, "HTTP_IDEMPOTENCY_KEY");
-	bool good;
+	bool good = value[0] == '"' ? unquote(value, key, CLAIM_KEY_MAX) :
+	    copy_bare(value, key, CLAIM_KEY_MAX);
 
-	c->key[0] = '\0';
-	if (value == NULL || !takes_key(req->method))
-		return true;
-	good = value[0] == '"' ? unquote(value, c->key, CLAIM_KEY_MAX) :
-	    copy_bare(value, c->key, CLAIM_KEY_MAX);
-	if (good && c->key[0] != '\0')
-		return true;
-	c->key[0] = '\0';
-	return false;
+	return good && key[0] != '\0';
 }
-
-bool
-claim_wanted(const struct claim *c)
-{
-	return c->key[0] != '\0';
-}
-
-/* --- digests --------------------------------------------------------------- */
 
 static void
 add(SHA2_CTX *ctx, const char *part)
@@ -99,14 +83,14 @@ add_header(SHA2_CTX *ctx, const struct request *req, const char *name)
 }
 
 static void
-digest_key(struct claim *c)
+digest_key(struct claim *c, const char *key, const char *route)
 {
 	const char *owner = owner_name(&c->req->scgi);
 	SHA2_CTX ctx;
 
 	SHA256Init(&ctx);
-	add(&ctx, c->key);
-	add(&ctx, c->route);
+	add(&ctx, key);
+	add(&ctx, route);
 	add(&ctx, owner);
 	if (owner == NULL) {
 		add_header(&ctx, c->req, "HTTP_AUTHORIZATION");
@@ -114,6 +98,30 @@ digest_key(struct claim *c)
 	}
 	SHA256Final(c->store.key, &ctx);
 }
+
+struct claim *
+claim_new(const struct request *req, const char *route)
+{
+	const char *value = scgi_find(&req->scgi, "HTTP_IDEMPOTENCY_KEY");
+	char key[CLAIM_KEY_MAX + 1];
+	struct claim *c;
+
+	errno = 0;
+	if (value == NULL || !takes_key(req->method))
+		return NULL;
+	if (!read_key(value, key)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	c = calloc(1, sizeof(*c));
+	if (c == NULL)
+		return NULL;
+	c->req = req;
+	digest_key(c, key, route);
+	return c;
+}
+
+/* --- what is asked for ------------------------------------------------------ */
 
 /* The whole file, from its beginning; 0, or -1 with errno. */
 static int
@@ -165,21 +173,18 @@ on_digested(struct work *w)
 	struct claim *c = (struct claim *)((char *)w -
 	    offsetof(struct claim, work));
 
-	c->done(c, !c->failed);
+	c->done(c->arg, !c->failed);
 }
 
 void
-claim_make(struct claim *c, struct work_pool *io, const struct request *req,
-    const char *route, const struct body *body,
-    void (*done)(struct claim *, bool ok))
+claim_make(struct claim *c, struct work_pool *io, const struct body *body,
+    void (*done)(void *arg, bool ok), void *arg)
 {
-	c->req = req;
-	c->route = route;
 	c->body = body;
 	c->done = done;
+	c->arg = arg;
 	c->failed = false;
 	c->work = (struct work){ .run = digest_request, .done = on_digested };
-	digest_key(c);
 	if (body->fd != -1) {
 		work_submit(io, &c->work);
 		return;

@@ -22,38 +22,34 @@
 
 #define CLAIM_KEY_MAX	255	/* bytes, unquoted */
 
-/* Embedded in the submitter's object. */
 struct claim {
-	char		 key[CLAIM_KEY_MAX + 1];	/* "": none */
-	struct store_claim store;	/* the result */
+	struct store_claim store;	/* the result of claim_make() */
 
 	/* private */
 	const struct request *req;
-	const char	*route;
 	const struct body *body;
 	struct work	 work;
 	bool		 failed;
-	void		(*done)(struct claim *, bool ok);
+	void		(*done)(void *arg, bool ok);
+	void		*arg;
 };
 
 /*
- * Takes the key from a POST, PUT, PATCH or DELETE; with any other method
- * there is none.  False: it is neither a quoted string nor a bare word, or
- * not of 1 to 255 bytes.
+ * The claim of a POST, PUT, PATCH or DELETE; NULL with errno 0 if there is no
+ * key, or another method.  NULL with EINVAL: the key is neither a quoted
+ * string nor a bare word, or not of 1 to 255 bytes; ENOMEM.  Borrows the
+ * request; free() ends it.
  */
-bool	claim_read(struct claim *, const struct request *)
+struct claim *
+	claim_new(const struct request *, const char *route)
 	__attribute__((warn_unused_result));
 
-/* Whether there is a key. */
-bool	claim_wanted(const struct claim *);
-
 /*
- * Makes both digests; all that is given is borrowed until done(), which is
- * called exactly once, perhaps before this returns; a body in a file is read
- * by a thread.  Not ok: it cannot be read; said in the log.
+ * Completes it with the body, which is borrowed until done(); that is called
+ * exactly once, perhaps before this returns.  A body in a file is read by a
+ * thread.  Not ok: it cannot be read; said in the log.
  */
-void	claim_make(struct claim *, struct work_pool *, const struct request *,
-	    const char *route, const struct body *,
-	    void (*done)(struct claim *, bool ok));
+void	claim_make(struct claim *, struct work_pool *, const struct body *,
+	    void (*done)(void *arg, bool ok), void *arg);
 
 #endif

@@ -38,7 +38,7 @@ owner_digest(const char *name)
 }
 
 bool
-owner_may_see(const struct task *t, uint64_t who)
+owner_may_see(const struct task *t, const char *who)
 {
-	return !t->owned || t->owner[0] == who;
+	return !t->owned || t->owner[0] == owner_digest(who);
 }

@@ -28,7 +28,7 @@ const char *
 uint64_t
 	owner_digest(const char *name);
 
-/* Whether the task is this one's or anybody's; `who` is a digest. */
-bool	owner_may_see(const struct task *, uint64_t who);
+/* Whether the task is anybody's, or belongs to this one (NULL: nobody). */
+bool	owner_may_see(const struct task *, const char *who);
 
 #endif
