@@ -468,6 +468,7 @@ static const struct {
 	{ PROBLEM_METHOD, 405, false, "method-not-allowed" },
 	{ PROBLEM_BODY_LARGE, 413, false, "body-too-large" },
 	{ PROBLEM_KEY_REUSED, 422, false, "key-reused" },
+	{ PROBLEM_MANY, 429, true, "too-many" },
 	{ PROBLEM_HEAD_LARGE, 431, false, "head-too-large" },
 	{ PROBLEM_INTERNAL, 500, false, "internal" },
 	{ PROBLEM_FULL, 503, true, "full" },

@@ -18,6 +18,7 @@
 #include "daemon/master/intake.h"
 #include "daemon/master/outlet.h"
 #include "daemon/master/owner.h"
+#include "daemon/master/prefer.h"
 #include "daemon/master/route.h"
 #include "daemon/master/view.h"
 
@@ -31,6 +32,7 @@ enum conn_state {
 	CONN_HEAD,
 	CONN_BODY,
 	CONN_STORE,
+	CONN_WAIT,
 	CONN_DRAIN,
 	CONN_ANSWER,
 	CONN_LINGER,
@@ -44,7 +46,7 @@ struct conn {
 	struct stream	 sock;		/* the connection; closed behind a door */
 	struct stream	 passed[DOOR_FDS]; /* stdin and stdout of a door */
 	struct stream	*in, *out;	/* where body and answer go */
-	struct event	*readable;	/* of sock: HEAD, DRAIN, LINGER */
+	struct event	*readable;	/* of sock: HEAD, WAIT, DRAIN, LINGER */
 	int64_t		 deadline_ms;	/* monotonic: HEAD, DRAIN, LINGER */
 	struct buf	 head;		/* and what came behind it */
 	struct blob	*block;		/* the request block */
@@ -57,11 +59,15 @@ struct conn {
 	struct claim	*claim;		/* NULL: no Idempotency-Key */
 	struct outlet	 outlet;
 	struct answer	 answer;
+	struct prefer	 prefer;
+	struct buf	 share;		/* submission.share */
+	bool		 submits;	/* it has made a task, or joined one */
 	bool		 owes_read_end;
 	union {
 		struct submission submission;
 		struct reading	 reading;
 		struct removal	 removal;
+		struct waiter	 waiter;	/* WAIT */
 	} u;				/* STORE */
 };
 
@@ -78,6 +84,8 @@ close_conn(struct conn *c)
 {
 	if (c->state == CONN_CLOSED)
 		return;
+	if (c->state == CONN_WAIT)
+		sched_wait_end(&c->u.waiter);
 	c->state = CONN_CLOSED;
 	if (c->readable != NULL)
 		event_del(c->readable);
@@ -94,6 +102,8 @@ conn_free(struct conn *c)
 		event_free(c->readable);
 	if (c->env->store == NULL)
 		c->intake.store = NULL;
+	if (c->state == CONN_WAIT)
+		sched_wait_end(&c->u.waiter);
 	intake_fini(&c->intake);
 	outlet_fini(&c->outlet);
 	answer_fini(&c->answer);
@@ -102,6 +112,7 @@ conn_free(struct conn *c)
 	free(c->claim);
 	blob_unref(&c->block);
 	buf_fini(&c->head);
+	buf_fini(&c->share);
 	stream_close(&c->sock);
 	stream_close(&c->passed[0]);
 	stream_close(&c->passed[1]);
@@ -263,6 +274,9 @@ refuse_submission(struct conn *c, enum sched_verdict verdict)
 	case SCHED_FULL:
 		refuse(c, PROBLEM_FULL, NULL);
 		break;
+	case SCHED_MANY:
+		refuse(c, PROBLEM_MANY, NULL);
+		break;
 	case SCHED_DRAINING:
 		refuse(c, PROBLEM_DRAINING, NULL);
 		break;
@@ -299,6 +313,8 @@ conn_of_submission(struct submission *sub)
 	    offsetof(struct conn, u.submission));
 }
 
+static void	show_task(struct conn *, const struct task *);
+
 static void
 on_submitted(struct submission *sub, enum sched_verdict verdict,
     const struct task *t)
@@ -312,7 +328,8 @@ on_submitted(struct submission *sub, enum sched_verdict verdict,
 		refuse_submission(c, verdict);
 		return;
 	}
-	reply(c, view_accepted(&c->answer, &c->req, t));
+	c->submits = true;
+	show_task(c, t);
 }
 
 static void
@@ -420,6 +437,33 @@ read_body(struct conn *c, const struct conf_route *r)
 	intake_start(in, buf_data(&c->head), buf_len(&c->head));
 }
 
+/* Whose share of the tasks it takes from: a user's, else an address's. */
+static const char *
+client_name(const struct conn *c)
+{
+	const char *user = owner_name(&c->req.scgi);
+
+	return user != NULL ? user : scgi_find(&c->req.scgi, "REMOTE_ADDR");
+}
+
+/* What another GET has to have in common with this one to get its task. */
+static void
+set_share(struct conn *c, struct submission *sub, const struct conf_route *r)
+{
+	const char *user = owner_name(&c->req.scgi);
+	const char *host = c->req.host;
+
+	if (!r->share || c->req.method != METHOD_GET ||
+	    c->req.content_length != 0)
+		return;
+	if (buf_printf(&c->share, "%u%c%s%c%s%c%s%c%s", sub->route, 0,
+	    user != NULL ? user : "", 0, host != NULL ? host : "", 0,
+	    c->req.path, 0, c->req.query) == -1)
+		return;
+	sub->share = buf_data(&c->share);
+	sub->share_len = buf_len(&c->share);
+}
+
 static void
 begin_submit(struct conn *c, const struct conf_route *r)
 {
@@ -442,7 +486,9 @@ begin_submit(struct conn *c, const struct conf_route *r)
 			refuse(c, PROBLEM_INTERNAL, NULL);
 		return;
 	}
-	verdict = sched_check(c->env->sched, sub->route);
+	sub->client = client_name(c);
+	set_share(c, sub, r);
+	verdict = sched_admit(c->env->sched, sub);
 	if (verdict != SCHED_ACCEPTED)
 		refuse_submission(c, verdict);
 	else
@@ -455,6 +501,20 @@ static struct conn *
 conn_of_reading(struct reading *r)
 {
 	return (struct conn *)((char *)r - offsetof(struct conn, u.reading));
+}
+
+/* Which of the request's preferences the answer follows (RFC 7240 3). */
+static int
+say_applied(struct conn *c, bool async, bool wait)
+{
+	struct prefer applied = c->prefer;
+	char text[PREFER_TEXT];
+
+	applied.async = applied.async && async;
+	applied.wait = applied.wait && wait;
+	if (prefer_applied(&applied, text)[0] == '\0')
+		return 0;
+	return view_add(&c->answer, "Preference-Applied", text);
 }
 
 static void
@@ -474,7 +534,7 @@ on_read(struct reading *r, const struct task *t)
 		return;
 	}
 	reply(c, view_finished(&c->answer, &c->req, t, &r->op,
-	    c->env->debug));
+	    c->env->debug) || say_applied(c, false, true) ? -1 : 0);
 	message_fini(&r->op.message);
 	blob_unref(&r->op.texts);
 }
@@ -568,15 +628,118 @@ show_pending(struct conn *c, const struct task *t)
 }
 
 static void
+show_unfinished(struct conn *c, const struct task *t)
+{
+	if (c->submits)
+		reply(c, view_accepted(&c->answer, &c->req, t) ||
+		    say_applied(c, true, false) ? -1 : 0);
+	else
+		show_pending(c, t);
+}
+
+static void
 show_status(struct conn *c, const struct task *t)
 {
 	if (!task_finished((enum task_state)t->state)) {
-		show_pending(c, t);
+		show_unfinished(c, t);
 		return;
 	}
 	c->state = CONN_STORE;
 	c->u.reading.done = on_read;
 	sched_read(c->env->sched, t, &c->u.reading);
+}
+
+/* --- waiting (RFC 7240 4.3) ---------------------------------------------------- */
+
+/* For how many seconds it is held open until the task has ended. */
+static int64_t
+patience(const struct conn *c, const struct task *t)
+{
+	const struct conf_route *r = sched_route_conf(c->env->sched, t->route);
+	int64_t most = r != NULL ? r->limits.max_wait_s :
+	    c->env->conf->limits.max_wait_s;
+
+	if (c->prefer.wait)
+		return c->prefer.wait_s < most ? c->prefer.wait_s : most;
+	return c->submits && r != NULL && r->respond_prefer &&
+	    !c->prefer.async ? most : 0;
+}
+
+static void
+on_waited(struct waiter *w, const struct task *t)
+{
+	struct conn *c = (struct conn *)((char *)w -
+	    offsetof(struct conn, u.waiter));
+
+	c->state = CONN_STORE;
+	if (c->readable != NULL)
+		event_del(c->readable);
+	if (t != NULL)
+		show_status(c, t);
+	else
+		refuse(c, PROBLEM_NO_TASK, NULL);
+}
+
+/*
+ * Something comes from a plain client that waits: the rest of a body, or its
+ * end.  One that has only stopped to send still wants its answer; one that
+ * has gone frees its place.
+ */
+static void
+on_waiting(struct conn *c)
+{
+	bool body = c->unread > 0;
+
+	if (stream_gone(&c->sock)) {
+		close_conn(c);
+		return;
+	}
+	if (!body)
+		c->unread = UINT64_MAX;
+	discard_some(c);
+	if ((body || c->unread > 0) && event_add(c->readable, NULL) == -1)
+		close_conn(c);
+	if (!body)
+		c->unread = 0;
+}
+
+/* False if it must not wait.  What it holds while it does is little. */
+static bool
+begin_wait(struct conn *c, const struct task *t)
+{
+	struct waiter *w = &c->u.waiter;
+	int64_t seconds = patience(c, t);
+
+	memset(w, 0, sizeof(*w));
+	w->door = has_door(c);
+	w->done = on_waited;
+	if (!sched_wait(c->env->sched, t, seconds, w))
+		return false;
+	c->state = CONN_WAIT;
+	buf_fini(&c->head);
+	buf_fini(&c->share);
+	if (!w->door && event_add(c->readable, NULL) == -1)
+		close_conn(c);
+	else
+		c->env->waits(c->owner);
+	return true;
+}
+
+/*
+ * The answer to a request about a task, now or when the task has ended.  One
+ * that joined a task and does not wait gets the 202 that made it.
+ */
+static void
+show_task(struct conn *c, const struct task *t)
+{
+	if (task_finished((enum task_state)t->state)) {
+		if (c->submits && patience(c, t) == 0)
+			show_unfinished(c, t);
+		else
+			show_status(c, t);
+	} else if (!begin_wait(c, t)) {
+		show_unfinished(c, t);
+	}
 }
 
 static void
@@ -638,6 +801,7 @@ act(struct conn *c)
 	const struct task *t = NULL;
 
 	route_decide(&c->req, c->env->conf, &to);
+	prefer_parse(&c->prefer, scgi_find(&c->req.scgi, "HTTP_PREFER"));
 	if (to.is_link && (t = find_task(c, &to)) == NULL) {
 		refuse(c, PROBLEM_NO_TASK, NULL);
 		return;
@@ -647,7 +811,7 @@ act(struct conn *c)
 		begin_submit(c, to.route);
 		break;
 	case ROUTE_STATUS:
-		show_status(c, t);
+		show_task(c, t);
 		break;
 	case ROUTE_REMOVE:
 	case ROUTE_CANCEL:
@@ -849,6 +1013,9 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	case CONN_HEAD:
 		conn_start(c);
 		break;
+	case CONN_WAIT:
+		on_waiting(c);
+		break;
 	case CONN_DRAIN:
 		on_drainable(c);
 		break;
@@ -886,6 +1053,7 @@ conn_new(const struct conn_env *env, int fd, void *owner)
 	c->passed[0] = c->passed[1] = STREAM_CLOSED;
 	c->in = c->out = &c->sock;
 	buf_init(&c->head, HEAD_CAP);
+	buf_init(&c->share, HEAD_CAP);
 	intake_init(&c->intake);
 	outlet_init(&c->outlet);
 	answer_init(&c->answer);

@@ -5,9 +5,11 @@
  * head, and body and answer go over them; without, they go over the
  * connection itself (plain SCGI).
  *
- * HEAD -> BODY -> STORE -> ANSWER -> closed.  What is refused goes from
- * wherever it is to ANSWER, over DRAIN when the server at the other end
- * wants to be rid of the body first.  A conn dies by close_conn(); its
+ * HEAD -> BODY -> STORE -> ANSWER -> closed, with WAIT before the ANSWER when
+ * the client prefers to wait for the end of its task: then it holds its
+ * descriptors, a timer and little memory.  What is refused goes from wherever
+ * it is to ANSWER, over DRAIN when the server at the other end wants to be
+ * rid of the body first.  A conn dies by close_conn(); its
  * memory goes at the end of the loop's turn.
  */
 #ifndef DAEMON_MASTER_CONN_H
@@ -31,6 +33,8 @@ struct conn_env {
 	struct store	*store;
 	struct work_pool *io;
 	bool		 debug;		/* failures show their detail */
+	/* Has begun to wait; sched_wait_release() may call it off. */
+	void		(*waits)(void *owner);
 	/* Is dead: conn_free() it when this turn of the loop has ended. */
 	void		(*closed)(void *owner);
 };

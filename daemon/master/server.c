@@ -40,6 +40,7 @@ struct server {
 	struct guest	*dead;		/* utlist: parked until the turn ends */
 	struct event	*bury;
 	struct event	*resume;	/* the pause after a failed accept() */
+	bool		 crowded;	/* others want to come in, and cannot */
 	size_t		 count;		/* both lists */
 	size_t		 limit;
 	uid_t		 peers[PEERS_MAX];
@@ -67,6 +68,26 @@ static bool
 over_budget(const struct listener *l)
 {
 	return !l->is_control && l->server->count >= l->server->limit;
+}
+
+/*
+ * Who only waits for a task makes room for who comes: the oldest first, and
+ * a few at a time, since nobody knows how many stand outside.
+ */
+static void
+make_room(struct server *s)
+{
+	s->crowded = true;
+	sched_wait_release(s->env->sched, s->limit / 64 + 1);
+}
+
+static void
+on_waits(void *owner)
+{
+	const struct guest *g = owner;
+
+	if (g->server->crowded)
+		sched_wait_release(g->server->env->sched, 1);
 }
 
 static size_t
@@ -105,8 +126,10 @@ on_bury(evutil_socket_t fd, short what, void *arg)
 		free(g);
 		s->count--;
 	}
-	if (s->count < s->limit)
+	if (s->count < s->limit) {
+		s->crowded = false;
 		listen_again(&s->data);
+	}
 }
 
 static void
@@ -206,6 +229,7 @@ on_connection(evutil_socket_t listen_fd, short what, void *arg)
 
 		if (over_budget(l)) {
 			rest(l);
+			make_room(l->server);
 			return;
 		}
 		fd = accept4(listen_fd, NULL, NULL,
@@ -276,6 +300,7 @@ server_new(struct conn_env *env, int listen_fd, int control_fd)
 		return NULL;
 	s->env = env;
 	env->closed = on_closed;
+	env->waits = on_waits;
 	s->data.fd = s->control.fd = -1;
 	s->bury = event_new(env->base, -1, 0, on_bury, s);
 	s->resume = evtimer_new(env->base, on_resume, s);

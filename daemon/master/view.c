@@ -76,6 +76,9 @@ static const struct {
 	    "The Idempotency-Key belongs to another request",
 	    "A task that asked for something else has this key already; "
 	    "no task was made." },
+	[PROBLEM_MANY] = { 429, 5, "too-many", "Too many tasks of yours",
+	    "You have as many unfinished tasks as one client may have; "
+	    "no task was made." },
 	[PROBLEM_HEAD_LARGE] = { 431, 0, "head-too-large",
 	    "Request head too large",
 	    "The request head is over the limit; no task was made." },
@@ -187,6 +190,14 @@ end(struct answer *a, int failed)
 		return -1;
 	}
 	return 0;
+}
+
+/* What ends the head is taken off, and put back behind the new line. */
+int
+view_add(struct answer *a, const char *name, const char *value)
+{
+	a->head.end -= strlen("\r\n");
+	return end(a, put(a, name, value));
 }
 
 /* HEAD and statuses without content (RFC 9110 9.3.2, 15.3.5, 15.4.5). */

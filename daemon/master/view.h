@@ -36,6 +36,7 @@ enum problem {
 	PROBLEM_METHOD,			/* 405 + Allow */
 	PROBLEM_BODY_LARGE,		/* 413 */
 	PROBLEM_KEY_REUSED,		/* 422 */
+	PROBLEM_MANY,			/* 429 + Retry-After */
 	PROBLEM_HEAD_LARGE,		/* 431 */
 	PROBLEM_INTERNAL,		/* 500 */
 	PROBLEM_FULL,			/* 503 + Retry-After */
@@ -126,6 +127,10 @@ int	view_finished(struct answer *, const struct request *,
 /* 204 (DELETE, OPTIONS with Allow).  task may be NULL. */
 int	view_no_content(struct answer *, const struct task *,
 	    unsigned int allow)
+	__attribute__((warn_unused_result));
+
+/* One more header for an answer that is made. */
+int	view_add(struct answer *, const char *name, const char *value)
 	__attribute__((warn_unused_result));
 
 /* "<mount>/status/<id>", percent-encoded (RFC 3986 3.3); owned; NULL: ENOMEM. */
