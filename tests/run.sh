@@ -15,7 +15,8 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 build=${BUILD:-$top/build}
 . "$top/tests/packages.sh"
 
-packages_need $packages_build python3 python3-pytest curl apache2-bin nginx lighttpd || exit 1
+packages_need $packages_build python3 python3-pytest curl apache2-bin nginx lighttpd \
+	chromium chromium-driver python3-selenium || exit 1
 
 (cd "$top" && ./autogen.sh) || exit 1
 mkdir -p "$build" && cd "$build" || exit 1

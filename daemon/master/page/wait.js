@@ -47,8 +47,8 @@
 		const file = /^\s*attachment/i.test(answer.headers.get("Content-Disposition") || "");
 		over = true;
 		say("over", file ? "Finished: the download has begun" : "Finished: here it comes", "Finished");
-		get("cancel").hidden = true;
-		get("progress").hidden = true;
+		for (const id of ["cancel", "progress", "note"])
+			get(id).hidden = true;
 		setTimeout(() => { get("again").hidden = false; }, file ? 0 : 5000);
 		location.replace(link);
 	};
