@@ -123,3 +123,13 @@ slate_clear(struct slate_slot *slot)
 	atomic_store(&slot->signo, 0);
 	atomic_store(&slot->attempt, 0);
 }
+
+int
+slate_culprit(const struct slate *s)
+{
+	int signo = 0;
+
+	for (unsigned int i = 0; i < s->nslots && signo == 0; i++)
+		signo = atomic_load(&s->slot[i].signo);
+	return signo;
+}

@@ -24,6 +24,7 @@
 
 #define SLATE_SLOTS_MAX	1024
 #define TASK_ID_BYTES	16		/* a uuid, binary */
+#define SLATE_EXIT	256		/* as signo: the thread called exit(3) */
 
 struct slate_slot {
 	unsigned char	 task[TASK_ID_BYTES];
@@ -49,6 +50,9 @@ int	slate_map_writer(struct slate *, int fd)
 int	slate_map_reader(struct slate *, int fd)
 	__attribute__((warn_unused_result));
 void	slate_unmap(struct slate *);
+
+/* What a thread has noted of its own death: a signal, SLATE_EXIT, or 0. */
+int	slate_culprit(const struct slate *);
 
 /*
  * Async-signal-safe, and safe in a vforked child.  Setting and clearing leave

@@ -566,6 +566,7 @@ START_TEST(test_signals)
 	ck_assert_uint_eq(signals_in(line, "SigBlk:"), 0);
 	ck_assert_uint_eq(signals_in(line, "SigIgn:"), 0);
 	ck_assert_msg(strstr(line, "death=15 group=1"), "%s", line);
+	write_settings("keep = 7");
 	kill(launcher, SIGHUP);
 	wait_for("log", "RELOAD", 1);
 	stop();
@@ -887,9 +888,24 @@ START_TEST(test_reload)
 END_TEST
 
 /* A new master is handed the new settings, and counts from 0 again. */
+/* A reload replaces every worker; one that changes nothing must not. */
+START_TEST(test_reload_of_the_same)
+{
+	serve();
+	kill(launcher, SIGHUP);
+	wait_for("said", "settings unchanged", 1);
+	write_settings("keep = 7");
+	kill(launcher, SIGHUP);
+	wait_for("log", "RELOAD 1", 1);
+	ck_assert_int_eq(count("log", "RELOAD"), 1);
+	stop();
+}
+END_TEST
+
 START_TEST(test_reload_then_new_master)
 {
 	serve();
+	write_settings("keep = 7");
 	kill(launcher, SIGHUP);
 	wait_for("log", "RELOAD 1", 1);
 	ck_assert_int_eq(kill(pid_of(wait_for("log", "ready", 1)), SIGKILL), 0);
@@ -934,6 +950,26 @@ START_TEST(test_drain_twice)
 END_TEST
 
 /* -- parts ------------------------------------------------------------------- */
+
+/* A request that crashes its module must not keep the others waiting. */
+START_TEST(test_backoff_of_a_known_cause)
+{
+	struct backoff b = { 0 };
+	int64_t now = 1000;
+
+	for (int i = 0; i < 20; i++) {
+		int64_t started = now;
+
+		backoff_crashed(&b, started, now += 50);
+		ck_assert_int_le(b.start_ms, now + 100);
+		ck_assert(i == 0 || b.start_ms == now + 100);
+		now = b.start_ms;
+	}
+	/* and it wipes out what was counted before */
+	backoff_died(&b, now, now);
+	ck_assert_int_le(b.start_ms, now + 100);
+}
+END_TEST
 
 START_TEST(test_backoff)
 {
@@ -1084,6 +1120,7 @@ main(int argc, char **argv)
 		fake_role(argv);
 	tcase_set_timeout(parts, 60);
 	tcase_add_test(parts, test_backoff);
+	tcase_add_test(parts, test_backoff_of_a_known_cause);
 	tcase_add_test(parts, test_link_queues);
 	tcase_add_test(parts, test_link_refuses);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -1116,6 +1153,7 @@ main(int argc, char **argv)
 	tcase_add_test(tc, test_exit_loop);
 	tcase_add_test(tc, test_kill_held_back);
 	tcase_add_test(tc, test_reload);
+	tcase_add_test(tc, test_reload_of_the_same);
 	tcase_add_test(tc, test_reload_then_new_master);
 	tcase_add_test(tc, test_drain);
 	tcase_add_test(tc, test_drain_twice);

@@ -28,3 +28,13 @@ backoff_died(struct backoff *b, int64_t started_ms, int64_t now_ms)
 	b->start_ms = now_ms + delay(b->deaths++);
 	b->calm_ms = b->start_ms + CALM_MS;
 }
+
+void
+backoff_crashed(struct backoff *b, int64_t started_ms, int64_t now_ms)
+{
+	if (started_ms < b->start_ms)
+		return;
+	b->start_ms = now_ms + (now_ms < b->calm_ms ? FIRST_MS : 0);
+	b->calm_ms = b->start_ms + CALM_MS;
+	b->deaths = 0;
+}

@@ -19,4 +19,11 @@ struct backoff {
 /* One that was started at `started_ms` died now.  {0} is the beginning. */
 void	backoff_died(struct backoff *, int64_t started_ms, int64_t now_ms);
 
+/*
+ * The same, but what it died of is known, and is not the kind's fault: a
+ * request that crashes its module must not keep all others waiting.  The
+ * next one comes after 100 ms at the most.
+ */
+void	backoff_crashed(struct backoff *, int64_t started_ms, int64_t now_ms);
+
 #endif

@@ -293,6 +293,16 @@ how(int status, char *text, size_t size)
 	return text;
 }
 
+/* Whatever its status: a module can call exit(0) as it is loaded. */
+static void
+count_death(struct backoff *b, const struct keeper_worker *w)
+{
+	if (slate_culprit(&w->slate) != 0)
+		backoff_crashed(b, w->started_ms, now_ms());
+	else
+		backoff_died(b, w->started_ms, now_ms());
+}
+
 static void
 worker_died(struct keeper *k, struct keeper_worker *w)
 {
@@ -303,9 +313,8 @@ worker_died(struct keeper *k, struct keeper_worker *w)
 	waitpid(w->pid, &status, 0);
 	log_info("worker died worker=%u pool=%u pid=%ld %s", w->number, w->pool,
 	    (long)w->pid, how(status, text, sizeof(text)));
-	/* Whatever its status: a module can call exit(0) as it is loaded. */
 	if (!w->asked_to_die && w->generation == k->generation)
-		backoff_died(&k->pools[w->pool], w->started_ms, now_ms());
+		count_death(&k->pools[w->pool], w);
 	tell_died(k, w, status, 0);
 	drop_worker(k, &w);
 }
@@ -502,6 +511,11 @@ reload(struct keeper *k)
 
 	if (settings_read(&fresh, k->path, k->socket, error) < 0) {
 		log_error("settings not reloaded: %s", error);
+		return;
+	}
+	if (settings_equal(&fresh, &k->settings)) {
+		log_info("settings unchanged");
+		settings_fini(&fresh);
 		return;
 	}
 	pools = calloc(fresh.conf->npools, sizeof(*pools));

@@ -42,23 +42,32 @@ make_state_dir(const char *dir, mode_t mode, const struct spawn_user *user)
 		log_warn("%s: %s", dir, strerror(errno));
 }
 
-/*
- * The master, which may not write to /var/lib, finds what it needs there
- * after a bare `make install`: the spool, and the directory around it, where
- * a database lives by default.
- */
 static void
-make_state(const char *spool, const struct spawn_user *user)
+make_state_parent(const char *path, const struct spawn_user *user)
 {
-	char *parent = strdup(spool);
+	char *parent = strdup(path);
 	char *slash = parent ? strrchr(parent, '/') : NULL;
 
 	if (slash && slash != parent) {
 		*slash = '\0';
 		make_state_dir(parent, 0755, user);
 	}
-	make_state_dir(spool, 0700, user);
 	free(parent);
+}
+
+/*
+ * The master, which may not write to /var/lib, finds what it needs there
+ * after a bare `make install`: a place for the database, and the spool.
+ */
+static void
+make_state(const struct conf *conf, const struct spawn_user *user)
+{
+	const char *file = strchr(conf->store, '/');
+
+	if (file)
+		make_state_parent(file, user);
+	make_state_parent(conf->spool, user);
+	make_state_dir(conf->spool, 0700, user);
 }
 
 static int
@@ -123,7 +132,7 @@ places_open(struct places *s, const struct conf *conf,
 {
 	*s = (struct places){ { .fd = -1 }, { .fd = -1 }, { .fd = -1 } };
 
-	make_state(conf->spool, user);
+	make_state(conf, user);
 	if (open_socket(&s->listen, conf->socket_path, 0660, (uid_t)-1,
 	    run_as ? run_as->gid : (gid_t)-1) < 0)
 		goto out;

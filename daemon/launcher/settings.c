@@ -114,6 +114,22 @@ out:
 	return -1;
 }
 
+bool
+settings_equal(const struct settings *a, const struct settings *b)
+{
+	char page[2][4096];
+	off_t at = 0;
+	ssize_t n;
+
+	while ((n = pread(a->fd, page[0], sizeof(page[0]), at)) > 0) {
+		if (pread(b->fd, page[1], sizeof(page[1]), at) != n ||
+		    memcmp(page[0], page[1], (size_t)n) != 0)
+			return false;
+		at += n;
+	}
+	return n == 0 && pread(b->fd, page[1], 1, at) == 0;
+}
+
 void
 settings_fini(struct settings *s)
 {

@@ -9,6 +9,8 @@
 #ifndef DAEMON_LAUNCHER_SETTINGS_H
 #define DAEMON_LAUNCHER_SETTINGS_H
 
+#include <stdbool.h>
+
 #include "daemon/conf.h"
 
 struct settings {
@@ -25,6 +27,9 @@ int	settings_read(struct settings *, const char *path, const char *socket,
 	    char error[CONF_ERROR_MAX])
 	__attribute__((warn_unused_result));
 void	settings_fini(struct settings *);
+
+/* Byte for byte: then a reload has nothing to do. */
+bool	settings_equal(const struct settings *, const struct settings *);
 
 /*
  * A descriptor for a child, with an offset of its own at 0; the caller's.

@@ -23,11 +23,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon/kin.h"
 #include "daemon/log.h"
 #include "daemon/role.h"
 
 #define EXEC_DEADLINE_MS	5000
 #define FORK_TRIES		50	/* 10 ms apart */
+#define KILL_ROUNDS	3
 #define OUT_OF_THE_WAY		16	/* above all places of role.h */
 
 _Static_assert(ROLE_FD_PEER + SPAWN_FDS_MAX + 1 < OUT_OF_THE_WAY,
@@ -113,7 +115,7 @@ place_fds(const struct spawn *s, int *report)
 static void
 child(const struct spawn *s, const char *path, pid_t launcher, int *report)
 {
-	if (place_fds(s, report) < 0 || setpgid(0, 0) < 0)
+	if (place_fds(s, report) < 0 || setsid() < 0)
 		return;
 	default_signals();
 	umask(s->mask);
@@ -200,9 +202,23 @@ spawn(const struct spawn *s)
 }
 
 /*
- * The worker is a zombie yet, so the number of its own group is its own; in
- * it may be a child that was between its vfork and its setpgid.
+ * Whoever is still in the worker's session: a child that was between its
+ * vfork and its setpgid, and what timeout(1) or a shell with job control put
+ * into groups of their own.  Again, for those that were just forking.
  */
+static void
+kill_session(pid_t worker)
+{
+	struct kin kin;
+
+	for (int i = 0; i < KILL_ROUNDS; i++) {
+		kin_find_session(&kin, worker);
+		kin_kill(&kin, SIGKILL);
+		kin_close(&kin);
+	}
+}
+
+/* The worker is a zombie yet, so its number is its own, and its session's. */
 static void
 kill_groups(const struct slate *slate, pid_t worker)
 {
@@ -215,6 +231,7 @@ kill_groups(const struct slate *slate, pid_t worker)
 		if (pgid > 1 && pgid != own)
 			kill(-pgid, SIGKILL);
 	}
+	kill_session(worker);
 }
 
 void

@@ -33,7 +33,7 @@ int	spawn_find_user(struct spawn_user *, const char *name)
 	__attribute__((warn_unused_result));
 
 /*
- * Starts it, in a process group of its own.  Its pid once the exec has
+ * Starts it, in a session of its own.  Its pid once the exec has
  * succeeded, or -1 with the errno of the step that failed; nothing is left
  * to reap then.  The descriptors stay the caller's.
  */
@@ -41,8 +41,8 @@ pid_t	spawn(const struct spawn *)
 	__attribute__((warn_unused_result));
 
 /*
- * SIGKILLs the groups on the slate of a dead worker, and what may be left of
- * the worker's own.  Must come before anything is reaped: until then no
+ * SIGKILLs the groups on the slate of a dead worker, and all that is left of
+ * the worker's session.  Must come before anything is reaped: until then no
  * number can have been used again.  A module can write what it likes on its
  * slate, so this is done with the rights of `user` (NULL: the launcher's).
  */

@@ -16,7 +16,7 @@ signal_of(const struct worker *w, unsigned int slot)
 {
 	int signo = atomic_load(&w->slate.slot[slot].signo);
 
-	return signo > 0 && signo < NSIG ? signo : 0;
+	return (signo > 0 && signo < NSIG) || signo == SLATE_EXIT ? signo : 0;
 }
 
 /* More than one thread can crash before the process is gone. */

@@ -166,8 +166,10 @@ static void
 ended_by_crash(struct sched *s, struct job *job, int signo)
 {
 	char text[128];
-	int n = snprintf(text, sizeof(text),
-	    "the module crashed: signal %d (%s)", signo, strsignal(signo));
+	int n = signo == SLATE_EXIT ?
+	    snprintf(text, sizeof(text), "the module called exit()") :
+	    snprintf(text, sizeof(text), "the module crashed: signal %d (%s)",
+	    signo, strsignal(signo));
 
 	fail(s, job, keep_texts(job, text, (size_t)n, "", 0));
 }

@@ -27,9 +27,11 @@ is_stream_socket(int fd)
 static enum stream_kind
 kind_of(int fd)
 {
+	int flags = fcntl(fd, F_GETFL);
 	struct stat st;
 
-	if (fstat(fd, &st) == -1)
+	/* O_PATH is a name, not an open file. */
+	if (flags == -1 || (flags & O_PATH) != 0 || fstat(fd, &st) == -1)
 		return STREAM_NONE;
 	if (S_ISSOCK(st.st_mode) && is_stream_socket(fd))
 		return STREAM_SOCKET;

@@ -29,6 +29,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon/kin.h"
 #include "daemon/log.h"
 #include "daemon/worker/child.h"
 #include "daemon/worker/exec.h"
@@ -44,6 +45,7 @@ struct run {
 	pid_t		 pid;
 	struct pollfd	 ear[EAR_N];	/* fd -1: closed; all but BELL owned */
 	enum stop	 stop;
+	struct kin	 kin;		/* to be stopped with it */
 	bool		 killed;	/* SIGKILL was sent */
 	bool		 exited;	/* the leader has */
 	int64_t		 deadline_ms;	/* for it to end, or else to be killed */
@@ -160,6 +162,7 @@ run_init(struct run *r, struct job *job)
 	r->job = job;
 	r->pid = -1;
 	r->stop = STOP_NOT;
+	r->kin.n = 0;
 	r->killed = r->exited = false;
 	r->deadline_ms = job_now_ms() + job->route->limits.timeout_s * 1000;
 	for (i = 0; i < EAR_N; i++)
@@ -181,7 +184,13 @@ run_kill(struct run *r, int signo)
 {
 	if (r->exited)
 		return;
+	if (r->kin.n == 0)
+		kin_find(&r->kin, r->pid);
+	kin_kill(&r->kin, signo);
 	kill(-r->pid, signo);
+	/* It may have joined another group: its number is still its own. */
+	if (getpgid(r->pid) != r->pid)
+		kill(r->pid, signo);
 	r->killed = r->killed || signo == SIGKILL;
 }
 
@@ -394,6 +403,8 @@ run_finish(struct run *r)
 	while (waitid(P_PID, (id_t)r->pid, &info, WEXITED | WNOWAIT) == -1)
 		assert(errno == EINTR);
 	kill(-r->pid, SIGKILL);
+	kin_kill(&r->kin, SIGKILL);
+	kin_close(&r->kin);
 	run_drain(r, EAR_ERR);
 	run_drain(r, EAR_OUT);
 	run_wait_for_spool(r);

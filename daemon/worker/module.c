@@ -39,6 +39,14 @@ module_crashed(int signo)
 	raise(signo);
 }
 
+/* A module that calls exit() takes its neighbours along, too: it is noted. */
+static void
+module_exited(void)
+{
+	if (crash_slot != NULL)
+		atomic_store(&crash_slot->signo, SLATE_EXIT);
+}
+
 void
 module_catch_crashes(void)
 {
@@ -47,6 +55,8 @@ module_catch_crashes(void)
 	struct sigaction sa = { .sa_handler = module_crashed };
 	size_t i;
 
+	if (atexit(module_exited) != 0)
+		log_warn("modules that call exit() will not be known");
 	/* SA_NODEFER: the signal raised again has to get through. */
 	sa.sa_flags = SA_ONSTACK | SA_RESETHAND | SA_NODEFER;
 	for (i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)

@@ -199,6 +199,24 @@ def test_timed_out(make):
     until(lambda: not any(map(alive, pids)), "the group is gone", 5)
 
 
+@pytest.mark.parametrize("how", ["cancel", "time", "kill worker"])
+def test_timeout_and_job_control(make, how):
+    """cancel, timeout: timeout(1) and `set -m` make groups of their own, and are stopped all the same"""
+    d = make(timeout=2 if how == "time" else 60, grace=1, rerun="never",
+             routes='route "/sh/*" {{ exec = "{cgi}/sh.cgi" }}')
+    out = d.world.path("out")
+    task = d.sh(f"timeout 1005 sh -c 'echo $$ >{out}/below; sleep 1006'; :")
+    until(lambda: os.path.exists(f"{out}/below") and open(f"{out}/below").read(), "it runs")
+    below = int(open(f"{out}/below").read())
+    if how == "cancel":
+        assert d.delete(task).status == 204
+    elif how == "kill worker":
+        for worker in d.workers():
+            os.kill(worker, 9)
+    until(lambda: not alive(below), "what timeout(1) started is gone", 10)
+    d.wait_state(task, {"cancel": "cancelled", "time": "timed-out"}.get(how, "failed"))
+
+
 def test_cannot_be_started(world, make):
     """cannot be started: failed, reason says which errno"""
     world.write("#!/bin/sh\n", "cgi", "no-x.cgi", mode=0o644)

@@ -184,6 +184,7 @@ def test_crash_costs_one_worker(module, how):
     d.wait_state(script, "running")
     done = d.wait(d.submit(f"/m/{how}", method="POST"))
     assert (done.status, done.state) == (500, "failed")
+    assert ("called exit()" if how == "exit" else "crashed") in done.json["detail"]
     assert d.status(earlier).body == b"kept"
     assert d.status(script).state == "running"
     assert d.wait(d.submit("/m/copy", b"again")).body == b"again"
