@@ -391,7 +391,7 @@ START_TEST(test_background)
 	pid_t daemon;
 
 	ck_assert_int_eq(status_of(start("-c", in_dir("conf"), NULL, NULL)), 0);
-	ck_assert_int_eq(count("log", "ready"), 1);
+	wait_for("log", "ready", 1);
 	pid = read_file("pid");
 	daemon = atoi(pid);
 	free(pid);
