@@ -628,6 +628,155 @@ START_TEST(what_is_gone_is_lost)
 }
 END_TEST
 
+/* -- claims --------------------------------------------------------------- */
+
+static const struct store_claim claim_a = { "key", "one thing" };
+static const struct store_claim claim_b = { "key", "another" };
+static const struct store_claim claim_c = { "another key", "one thing" };
+
+static struct store_op
+op_claim(const struct store_claim *claim, const char *id)
+{
+	struct store_op op = op_insert(TASK_QUEUED,
+	    message_text("head", "body"));
+
+	op.claim = claim;
+	op.owner = "alice";
+	memcpy(op.id, id, TASK_ID_BYTES);
+	return op;
+}
+
+/* The message is still the caller's, and so is the reservation. */
+static void
+check_taken(struct store_op *op, int64_t row, const char *id, bool same)
+{
+	ck_assert_int_eq(op->verdict, STORE_TAKEN);
+	ck_assert_int_eq(op->row, row);
+	ck_assert_mem_eq(op->id, id, TASK_ID_BYTES);
+	ck_assert_int_eq(op->same, same);
+	check_blob(op->message.body.bytes, "body");
+	store_release(store, op->message.body.size);
+	message_fini(&op->message);
+}
+
+START_TEST(a_claim_is_one_task_s)
+{
+	struct store_op op;
+	struct store_stats st;
+	int64_t row, other;
+
+	open_store(_i);
+	op = op_claim(&claim_a, "first task......");
+	ck_assert_int_eq(go(&op), STORE_OK);
+	row = op.row;
+	op = op_claim(&claim_a, "second task.....");
+	go(&op);
+	check_taken(&op, row, "first task......", true);
+	op = op_claim(&claim_b, "third task......");
+	go(&op);
+	check_taken(&op, row, "first task......", false);
+	op = op_claim(&claim_c, "fourth task.....");
+	ck_assert_int_eq(go(&op), STORE_OK);
+	other = op.row;
+	store_stats(store, &st);
+	ck_assert_uint_eq(st.tasks, 2);
+	ck_assert_uint_eq(st.reserved_bytes, 0);
+	ck_assert_int_eq(removed(row), STORE_OK);
+	ck_assert_int_eq(removed(other), STORE_OK);
+	close_store();
+}
+END_TEST
+
+/* It outlives the end of its task, and goes when that goes. */
+START_TEST(a_claim_goes_with_its_task)
+{
+	struct store_op op;
+	int64_t row;
+
+	open_store(_i);
+	op = op_claim(&claim_a, "first task......");
+	ck_assert_int_eq(go(&op), STORE_OK);
+	row = op.row;
+	ck_assert_int_eq(move(row, TASK_QUEUED, 0, TASK_RUNNING), STORE_OK);
+	ck_assert_int_eq(move(row, TASK_RUNNING, 1, TASK_FAILED), STORE_OK);
+	op = op_claim(&claim_a, "second task.....");
+	go(&op);
+	check_taken(&op, row, "first task......", true);
+	ck_assert_int_eq(removed(row), STORE_OK);
+	op = op_claim(&claim_a, "third task......");
+	ck_assert_int_eq(go(&op), STORE_OK);
+	ck_assert_mem_eq(op.id, "third task......", TASK_ID_BYTES);
+	ck_assert_int_eq(removed(op.row), STORE_OK);
+	close_store();
+}
+END_TEST
+
+#define ROUNDS		100
+#define PAIRS		100
+
+static struct store_claim claims[PAIRS];
+static struct store_op firsts[PAIRS], seconds[PAIRS], removes[PAIRS];
+
+static void
+race(int round)
+{
+	struct store_claim other;
+	int i;
+
+	for (i = 0; i < PAIRS; i++) {
+		memcpy(claims[i].key, &i, sizeof(i));
+		firsts[i] = op_claim(&claims[i], "first task......");
+		seconds[i] = op_claim(&claims[i], "second task.....");
+		submit(&firsts[i]);
+		submit(&seconds[i]);
+	}
+	settle();
+	for (i = 0; i < PAIRS; i++) {
+		ck_assert_int_eq(firsts[i].verdict, STORE_OK);
+		check_taken(&seconds[i], firsts[i].row, "first task......",
+		    true);
+	}
+	other = claims[round];
+	other.request[0] = 1;
+	seconds[0] = op_claim(&other, "another task....");
+	go(&seconds[0]);
+	check_taken(&seconds[0], firsts[round].row, "first task......", false);
+}
+
+/* The next one comes when its task is already on the way out. */
+static void
+follow(void)
+{
+	int i;
+
+	for (i = 0; i < PAIRS; i++) {
+		removes[i] = op_on(STORE_REMOVE, firsts[i].row);
+		seconds[i] = op_claim(&claims[i], "third task......");
+		submit(&removes[i]);
+		submit(&seconds[i]);
+	}
+	settle();
+	for (i = 0; i < PAIRS; i++) {
+		ck_assert_int_eq(removes[i].verdict, STORE_OK);
+		ck_assert_int_eq(seconds[i].verdict, STORE_OK);
+		removes[i] = op_on(STORE_REMOVE, seconds[i].row);
+		submit(&removes[i]);
+	}
+	settle();
+}
+
+/* Contract.md 4: two requests under one key at the same moment, 10,000 times. */
+START_TEST(races_for_a_claim)
+{
+	open_store(_i);
+	for (int round = 0; round < ROUNDS; round++) {
+		race(round);
+		follow();
+	}
+	close_store();
+}
+END_TEST
+
 /* -- order ---------------------------------------------------------------- */
 
 static int next_number;
@@ -1314,6 +1463,9 @@ add_for_each(TCase *tc)
 	tcase_add_loop_test(tc, a_start_leaves_the_message_alone, 0,
 	    NBACKENDS);
 	tcase_add_loop_test(tc, what_is_gone_is_lost, 0, NBACKENDS);
+	tcase_add_loop_test(tc, a_claim_is_one_task_s, 0, NBACKENDS);
+	tcase_add_loop_test(tc, a_claim_goes_with_its_task, 0, NBACKENDS);
+	tcase_add_loop_test(tc, races_for_a_claim, 0, NBACKENDS);
 	tcase_add_loop_test(tc, changes_are_answered_in_order, 0, NBACKENDS);
 	tcase_add_loop_test(tc, loads_are_answered_in_order, 0, NBACKENDS);
 	tcase_add_loop_test(tc, done_may_submit, 0, NBACKENDS);

@@ -1,0 +1,420 @@
+/*
+ * check_claim - owners and Idempotency-Keys (contract.md 4), from the request
+ * to the table.
+ */
+#include "config.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/master/claim.h"
+#include "daemon/master/owner.h"
+#include "daemon/master/table.h"
+#include "tests/conn_rig.h"
+
+#define INLINE		1024
+#define SETTINGS	"inline = \"1K\"\nmax-body = \"100K\"\n" \
+			"max-store = \"1M\"\nqueue = 500\n"
+
+static struct client cl;
+static char *data;
+
+static void
+setup(void)
+{
+	data = calloc(1, 4 * INLINE);
+	rig_open(SETTINGS);
+}
+
+static void
+teardown(void)
+{
+	rig_wait_closed();
+	rig_assert_clean();
+	rig_close();
+	free(data);
+}
+
+/* --- requests ---------------------------------------------------------------- */
+
+struct ask {
+	const char	*method, *path, *user, *key;
+	const char	*authorization, *cookie, *query;
+	size_t		 len;		/* of the body in `data` */
+	bool		 control;	/* over the operator's socket */
+};
+
+static void
+add(struct buf *b, const char *name, const char *value)
+{
+	if (value != NULL)
+		ck_assert_int_eq(scgi_add(b, name, value), 0);
+}
+
+static void
+make_head(struct buf *b, const struct ask *a)
+{
+	char len[32];
+
+	buf_init(b, SCGI_HEAD_MAX + 8 * INLINE);
+	(void)snprintf(len, sizeof(len), "%zu", a->len);
+	ck_assert_int_eq(scgi_begin(b), 0);
+	add(b, "CONTENT_LENGTH", len);
+	add(b, "SCGI", "1");
+	add(b, "REQUEST_METHOD", a->method);
+	add(b, "SCRIPT_NAME", "/jobs");
+	add(b, "PATH_INFO", a->path);
+	add(b, "QUERY_STRING", a->query);
+	add(b, "REMOTE_USER", a->user);
+	add(b, "HTTP_AUTHORIZATION", a->authorization);
+	add(b, "HTTP_COOKIE", a->cookie);
+	add(b, "HTTP_IDEMPOTENCY_KEY", a->key);
+	ck_assert_int_eq(scgi_finish(b), 0);
+	ck_assert_int_eq(buf_add(b, data, a->len), 0);
+}
+
+static void
+send_ask(struct client *c, const struct ask *a)
+{
+	struct buf b;
+
+	client_connect(c, a->control ? rig.control_path : rig.data_path);
+	make_head(&b, a);
+	ck_assert(client_send(c->fd, buf_data(&b), buf_len(&b)));
+	buf_fini(&b);
+}
+
+static int
+ask(struct ask a)
+{
+	int status;
+
+	send_ask(&cl, &a);
+	status = client_wait(&cl);
+	client_close(&cl);
+	return status;
+}
+
+/* The id of a 202. */
+static const char *
+id_of(struct client *c)
+{
+	static char ids[16][33];
+	static int next;
+	char *id = ids[next++ % 16];
+	const char *link = client_header(c, "Location");
+
+	ck_assert_ptr_nonnull(link);
+	(void)snprintf(id, 33, "%s", link + strlen("/jobs/status/"));
+	return id;
+}
+
+#define POST	.method = "POST", .path = "/job/1"
+
+static const char *
+posted(struct ask a)
+{
+	ck_assert_int_eq(ask(a), 202);
+	return id_of(&cl);
+}
+
+/* --- owners ------------------------------------------------------------------ */
+
+static char link_path[64];
+static const char nobody_s[] = "/status/0123456789abcdef0123456789abcdef";
+
+static const char *
+link_of(const char *user)
+{
+	(void)snprintf(link_path, sizeof(link_path), "/status/%s",
+	    posted((struct ask){ POST, .user = user }));
+	return link_path;
+}
+
+static const struct {
+	const char	*method, *suffix;
+	int		 owner_gets;
+} looks[] = {
+	{ "GET", "", 202 }, { "HEAD", "", 202 }, { "GET", "/info", 200 },
+	{ "OPTIONS", "", 204 }, { "PUT", "", 405 },
+	{ "POST", "/cancel", 204 }, { "DELETE", "", 204 },
+};
+#define LOOKS	((int)(sizeof(looks) / sizeof(looks[0])))
+
+/* The 404 of somebody else's task is that of no task, byte for byte. */
+START_TEST(hidden_from_others)
+{
+	static const char *const others[] = { NULL, "", "bob", "alice2" };
+	char path[80], unknown[80], answer[ANSWER_MAX];
+	const char *link = link_of("alice");
+
+	(void)snprintf(path, sizeof(path), "%s%s", link, looks[_i].suffix);
+	(void)snprintf(unknown, sizeof(unknown), "%s%s", nobody_s,
+	    looks[_i].suffix);
+	for (int i = 0; i < 4; i++) {
+		ck_assert_int_eq(ask((struct ask){ looks[_i].method, unknown,
+		    .user = others[i] }), 404);
+		(void)strcpy(answer, cl.answer);
+		ck_assert_int_eq(ask((struct ask){ looks[_i].method, path,
+		    .user = others[i] }), 404);
+		ck_assert_str_eq(cl.answer, answer);
+	}
+	ck_assert_int_eq(ask((struct ask){ looks[_i].method, path,
+	    .user = "alice" }), looks[_i].owner_gets);
+}
+END_TEST
+
+START_TEST(anybody_s)
+{
+	const char *link = link_of(NULL);
+
+	ck_assert_int_eq(ask((struct ask){ .method = "GET", .path = link }), 202);
+	ck_assert_int_eq(ask((struct ask){ "GET", link, .user = "bob" }), 202);
+	link = link_of("");
+	ck_assert_int_eq(ask((struct ask){ "GET", link, .user = "bob" }), 202);
+	ck_assert_int_eq(ask((struct ask){ .method = "DELETE", .path = link }), 204);
+}
+END_TEST
+
+START_TEST(nothing_is_hidden_from_the_operator)
+{
+	const char *link = link_of("alice");
+
+	ck_assert_int_eq(ask((struct ask){ "GET", link, .control = true }),
+	    202);
+	ck_assert_int_eq(ask((struct ask){ "DELETE", link, .control = true }),
+	    204);
+}
+END_TEST
+
+START_TEST(digests)
+{
+	ck_assert_uint_eq(owner_digest(NULL), 0);
+	ck_assert_uint_eq(owner_digest(""), 0);
+	ck_assert_uint_ne(owner_digest("alice"), 0);
+	ck_assert_uint_eq(owner_digest("alice"), owner_digest("alice"));
+	ck_assert_uint_ne(owner_digest("alice"), owner_digest("alicf"));
+}
+END_TEST
+
+/* --- keys -------------------------------------------------------------------- */
+
+START_TEST(the_same_again)
+{
+	struct ask a = { POST, .key = "\"k1\"", .len = 3, .query = "a=b" };
+	const char *id = posted(a);
+
+	ck_assert_str_eq(posted(a), id);
+	a.key = "k1";				/* bare: the same key */
+	ck_assert_str_eq(posted(a), id);
+	ck_assert_uint_eq(rig_tasks(), 1);
+	a.key = "k2";
+	ck_assert_str_ne(posted(a), id);
+	a.key = NULL;
+	ck_assert_str_ne(posted(a), id);
+	ck_assert_uint_eq(rig_tasks(), 3);
+}
+END_TEST
+
+START_TEST(something_else_under_the_key)
+{
+	struct ask a = { POST, .key = "k", .len = 3 };
+
+	(void)posted(a);
+	data[1] = 'x';
+	ck_assert_int_eq(ask(a), 422);
+	ck_assert_str_eq(client_header(&cl, "Content-Type"),
+	    "application/problem+json");
+	data[1] = '\0';
+	a.len = 4;
+	ck_assert_int_eq(ask(a), 422);
+	a.len = 3;
+	a.path = "/job/2";
+	ck_assert_int_eq(ask(a), 422);
+	a.path = "/job/1";
+	a.query = "q";
+	ck_assert_int_eq(ask(a), 422);
+	a.query = NULL;
+	a.method = "PUT";
+	ck_assert_int_eq(ask(a), 422);
+	ck_assert_uint_eq(rig_tasks(), 1);
+}
+END_TEST
+
+/* Whoever asks has keys of his own. */
+START_TEST(the_same_key_of_another)
+{
+	struct ask a = { POST, .key = "k" };
+	const char *id = posted(a);
+
+	a.cookie = "session=1";
+	ck_assert_str_ne(posted(a), id);
+	a.cookie = NULL;
+	a.authorization = "Bearer x";
+	ck_assert_str_ne(posted(a), id);
+	a.user = "alice";
+	id = posted(a);
+	ck_assert_uint_eq(rig_tasks(), 4);
+	a.authorization = NULL;			/* known by name */
+	a.cookie = "session=2";
+	ck_assert_str_eq(posted(a), id);
+	a.user = "bob";
+	ck_assert_str_ne(posted(a), id);
+	ck_assert_uint_eq(rig_tasks(), 5);
+}
+END_TEST
+
+/* At `inline` in memory, above it in a file, which a thread reads. */
+START_TEST(bodies_of_every_size)
+{
+	struct ask a = { POST, .key = "k", .len = INLINE - 1 + (size_t)_i };
+	const char *id = posted(a);
+
+	ck_assert_str_eq(posted(a), id);
+	data[a.len - 1] ^= 1;
+	ck_assert_int_eq(ask(a), 422);
+	ck_assert_uint_eq(rig_tasks(), 1);
+	(void)snprintf(link_path, sizeof(link_path), "/status/%s", id);
+	ck_assert_int_eq(ask((struct ask){ .method = "DELETE",
+	    .path = link_path }), 204);	/* and its file */
+}
+END_TEST
+
+START_TEST(gone_with_its_task)
+{
+	struct ask a = { POST, .key = "k" };
+	char path[64];
+	const char *id = posted(a);
+
+	(void)snprintf(path, sizeof(path), "/status/%s", id);
+	ck_assert_int_eq(ask((struct ask){ .method = "DELETE", .path = path }), 204);
+	ck_assert_str_eq(posted(a), id);	/* cancelled, not removed */
+	ck_assert_uint_eq(rig_tasks(), 1);
+}
+END_TEST
+
+static const struct {
+	const char	*method, *path, *key;
+	int		 status;
+} keys[] = {
+	{ "POST", "/job/1", "", 400 },
+	{ "POST", "/job/1", "\"\"", 400 },
+	{ "POST", "/job/1", "\"open", 400 },
+	{ "POST", "/job/1", "\"a\"b", 400 },
+	{ "POST", "/job/1", "\"a\\b\"", 400 },
+	{ "POST", "/job/1", "\"\xc3\xa4\"", 400 },
+	{ "POST", "/job/1", "a, b", 400 },
+	{ "POST", "/job/1", "a;b", 400 },
+	{ "POST", "/job/1", "a b", 400 },
+	{ "PUT", "/job/1", "\"a\";b=c", 400 },
+	{ "PATCH", "/job/1", "\xff", 400 },
+	{ "DELETE", "/job/1", "\\", 400 },
+	{ "GET", "/job/1", "\"open", 202 },
+	{ "POST", "/job/1", "\"a \\\" \\\\ b\"", 202 },
+	{ "POST", "/job/1", "8e03978e-40d5-43e8-bc93-6894a57f9324", 202 },
+	{ "POST", "/job/1", "YWJjZA==", 202 },
+};
+
+START_TEST(what_is_a_key)
+{
+	ck_assert_int_eq(ask((struct ask){ keys[_i].method, keys[_i].path,
+	    .key = keys[_i].key }), keys[_i].status);
+}
+END_TEST
+
+START_TEST(how_long_a_key_is)
+{
+	char key[300];
+
+	memset(key, 'k', sizeof(key));
+	key[CLAIM_KEY_MAX] = '\0';
+	ck_assert_int_eq(ask((struct ask){ POST, .key = key }), 202);
+	key[CLAIM_KEY_MAX] = 'k';
+	key[CLAIM_KEY_MAX + 1] = '\0';
+	ck_assert_int_eq(ask((struct ask){ POST, .key = key }), 400);
+	key[0] = key[CLAIM_KEY_MAX + 1] = '"';
+	key[CLAIM_KEY_MAX + 2] = '\0';
+	ck_assert_int_eq(ask((struct ask){ POST, .key = key }), 202);
+	ck_assert_uint_eq(rig_tasks(), 1);
+}
+END_TEST
+
+START_TEST(not_for_get)
+{
+	struct ask a = { .method = "GET", .path = "/job/1", .key = "k" };
+	const char *id = posted(a);
+
+	ck_assert_str_ne(posted(a), id);
+}
+END_TEST
+
+#define RACES	500
+
+/* Both are under way before either has an answer. */
+START_TEST(two_at_the_same_moment)
+{
+	static struct client other;
+	char key[16];
+
+	for (int i = 0; i < RACES; i++) {
+		struct ask a = { POST, .key = key, .len = i % 3 };
+
+		(void)snprintf(key, sizeof(key), "k%d", i / 2);
+		a.path = i % 2 ? "/job/2" : "/job/1";
+		send_ask(&cl, &a);
+		send_ask(&other, &a);
+		ck_assert_int_eq(client_wait(&cl), i % 2 ? 422 : 202);
+		ck_assert_int_eq(client_wait(&other), i % 2 ? 422 : 202);
+		if (i % 2 == 0)
+			ck_assert_str_eq(id_of(&cl), id_of(&other));
+		client_close(&cl);
+		client_close(&other);
+	}
+	ck_assert_uint_eq(rig_tasks(), RACES / 2);
+}
+END_TEST
+
+static Suite *
+suite(void)
+{
+	Suite *s = suite_create("claim");
+	TCase *t = tcase_create("owners");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_loop_test(t, hidden_from_others, 0, LOOKS);
+	tcase_add_test(t, anybody_s);
+	tcase_add_test(t, nothing_is_hidden_from_the_operator);
+	tcase_add_test(t, digests);
+	suite_add_tcase(s, t);
+
+	t = tcase_create("keys");
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, the_same_again);
+	tcase_add_test(t, something_else_under_the_key);
+	tcase_add_test(t, the_same_key_of_another);
+	tcase_add_loop_test(t, bodies_of_every_size, 0, 4);
+	tcase_add_test(t, gone_with_its_task);
+	tcase_add_loop_test(t, what_is_a_key, 0,
+	    (int)(sizeof(keys) / sizeof(keys[0])));
+	tcase_add_test(t, how_long_a_key_is);
+	tcase_add_test(t, not_for_get);
+	tcase_add_test(t, two_at_the_same_moment);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+int
+main(void)
+{
+	SRunner *r = srunner_create(suite());
+	int failed;
+
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
