@@ -26,6 +26,7 @@
 #define HEAD_CAP	(SCGI_HEAD_MAX + 2 * HEAD_READ)
 #define LINGER_S	2	/* for a peer that is still sending nonsense */
 #define DOOR_FDS	2	/* its stdin and its stdout */
+#define RESPONSE_FDS	1	/* a response may be a file */
 #define DISCARDS_PER_TURN 4	/* then the other connections have theirs */
 
 enum conn_state {
@@ -651,6 +652,12 @@ show_status(struct conn *c, const struct task *t)
 
 /* --- waiting (RFC 7240 4.3) ---------------------------------------------------- */
 
+static unsigned int
+streams(const struct conn *c)
+{
+	return has_door(c) ? DOOR_FDS : 1;
+}
+
 /* For how many seconds it is held open until the task has ended. */
 static int64_t
 patience(const struct conn *c, const struct task *t)
@@ -672,6 +679,7 @@ on_waited(struct waiter *w, const struct task *t)
 	    offsetof(struct conn, u.waiter));
 
 	c->state = CONN_STORE;
+	c->env->holds(c->owner, streams(c) + RESPONSE_FDS, false);
 	if (c->readable != NULL)
 		event_del(c->readable);
 	if (t != NULL)
@@ -721,7 +729,7 @@ begin_wait(struct conn *c, const struct task *t)
 	if (!w->door && event_add(c->readable, NULL) == -1)
 		close_conn(c);
 	else
-		c->env->waits(c->owner);
+		c->env->holds(c->owner, streams(c), true);
 	return true;
 }
 

@@ -33,8 +33,11 @@ struct conn_env {
 	struct store	*store;
 	struct work_pool *io;
 	bool		 debug;		/* failures show their detail */
-	/* Has begun to wait; sched_wait_release() may call it off. */
-	void		(*waits)(void *owner);
+	/*
+	 * Can come to need only so many descriptors from now on.  While it
+	 * waits, sched_wait_release() may call that off.
+	 */
+	void		(*holds)(void *owner, unsigned int fds, bool waits);
 	/* Is dead: conn_free() it when this turn of the loop has ended. */
 	void		(*closed)(void *owner);
 };

@@ -177,6 +177,13 @@ void	sched_wait_end(struct waiter *);
 void	sched_wait_release(struct sched *, size_t n);
 
 /*
+ * Nobody is called while may_call() says no; sched_wait_resume() says that
+ * it is worth to ask again.
+ */
+void	sched_wait_gate(struct sched *, bool (*may_call)(void *), void *arg);
+void	sched_wait_resume(struct sched *);
+
+/*
  * Loads what is said of a task (STORE_LOAD_INFO), whatever its state; nothing
  * is owed afterwards.
  */

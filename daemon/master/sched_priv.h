@@ -40,6 +40,8 @@ struct sched {
 	struct waiter	*waiters;	/* utlist: all of them, oldest first */
 	struct waiter	*due;		/* utlist: to be called */
 	struct event	*wake;		/* calls them */
+	bool		(*may_call)(void *); /* whether that is possible now */
+	void		*may_call_arg;
 	size_t		 ndoors;	/* waiters that came through a door */
 	struct shared	*shared;	/* uthash: requests to be shared */
 	struct shared	*shared_by_id;	/* the same, by task */

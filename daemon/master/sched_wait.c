@@ -4,8 +4,9 @@
  * One who waits costs a timer and a few words here.  He is in a hash by the
  * task's id, beside the table, so that tasks nobody waits for pay nothing,
  * and in a list of all who wait, the oldest first.  When his task ends, or
- * his place is needed, he moves to a third list, the due ones; they are
- * called in turns of their own, never from inside what ended the task.
+ * his time is up or his place is needed, he moves to a third list, the due
+ * ones; they are called in turns of their own, never from inside what ended
+ * the task, and as fast as there are descriptors for their responses.
  */
 #include "config.h"
 
@@ -64,6 +65,12 @@ wake_soon(struct sched *s)
 	(void)evtimer_add(s->wake, &now);
 }
 
+static bool
+may_call(const struct sched *s)
+{
+	return s->may_call == NULL || s->may_call(s->may_call_arg);
+}
+
 static void
 make_due(struct waiter *w)
 {
@@ -78,15 +85,19 @@ void
 sched_on_wake(evutil_socket_t fd, short what, void *arg)
 {
 	struct sched *s = arg;
-	struct waiter *w;
+	int calls = 0;
 
 	(void)fd, (void)what;
-	for (int i = 0; i < CALLS_PER_TURN && (w = s->due) != NULL; i++) {
+	while (s->due != NULL && may_call(s)) {
+		struct waiter *w = s->due;
+
+		if (calls++ == CALLS_PER_TURN) {
+			wake_soon(s);
+			return;
+		}
 		DL_DELETE(s->due, w);
 		call(w);
 	}
-	if (s->due != NULL)
-		wake_soon(s);
 }
 
 static void
@@ -95,8 +106,7 @@ on_time_up(evutil_socket_t fd, short what, void *arg)
 	struct waiter *w = arg;
 
 	(void)fd, (void)what;
-	stop_waiting(w);
-	call(w);
+	make_due(w);
 }
 
 /* Those of this task, or a new entry; NULL without memory. */
@@ -168,6 +178,20 @@ sched_wait_release(struct sched *s, size_t n)
 {
 	while (n-- > 0 && s->waiters != NULL)
 		make_due(s->waiters);
+}
+
+void
+sched_wait_gate(struct sched *s, bool (*may)(void *), void *arg)
+{
+	s->may_call = may;
+	s->may_call_arg = arg;
+}
+
+void
+sched_wait_resume(struct sched *s)
+{
+	if (s->due != NULL)
+		wake_soon(s);
 }
 
 void

@@ -18,6 +18,7 @@
 #define PEERS_MAX		32
 #define RESERVE_FDS		128	/* store, workers, jobs, the loop */
 #define FDS_PER_CONN		4	/* the socket or a door's two, two files */
+#define RELEASE_PART		64	/* of those who wait, when it is full */
 
 struct listener {
 	struct server	*server;
@@ -31,6 +32,7 @@ struct guest {
 	struct guest	*prev, *next;
 	struct server	*server;
 	struct conn	*conn;
+	size_t		 fds;		/* that it can come to need */
 };
 
 struct server {
@@ -43,6 +45,8 @@ struct server {
 	bool		 crowded;	/* others want to come in, and cannot */
 	size_t		 count;		/* both lists */
 	size_t		 limit;
+	size_t		 fds;		/* both lists */
+	size_t		 fds_limit;
 	uid_t		 peers[PEERS_MAX];
 	size_t		 npeers;
 };
@@ -67,7 +71,10 @@ listen_again(struct listener *l)
 static bool
 over_budget(const struct listener *l)
 {
-	return !l->is_control && l->server->count >= l->server->limit;
+	const struct server *s = l->server;
+
+	return !l->is_control && (s->count >= s->limit ||
+	    s->fds + FDS_PER_CONN > s->fds_limit);
 }
 
 /*
@@ -78,37 +85,58 @@ static void
 make_room(struct server *s)
 {
 	s->crowded = true;
-	sched_wait_release(s->env->sched, s->limit / 64 + 1);
+	sched_wait_release(s->env->sched, s->count / RELEASE_PART + 1);
+}
+
+/* A connection, or a part of what it held, has gone. */
+static void
+use_room(struct server *s)
+{
+	sched_wait_resume(s->env->sched);
+	if (over_budget(&s->data))
+		return;
+	s->crowded = false;
+	listen_again(&s->data);
 }
 
 static void
-on_waits(void *owner)
+on_holds(void *owner, unsigned int fds, bool waits)
 {
-	const struct guest *g = owner;
+	struct guest *g = owner;
+	struct server *s = g->server;
 
-	if (g->server->crowded)
-		sched_wait_release(g->server->env->sched, 1);
+	s->fds += fds;
+	s->fds -= g->fds;
+	g->fds = fds;
+	if (s->crowded && waits) {
+		use_room(s);
+		if (s->crowded)
+			sched_wait_release(s->env->sched, 1);
+	}
+}
+
+/* Each of them may have to open one file, with its response. */
+static bool
+on_may_call(void *arg)
+{
+	const struct server *s = arg;
+
+	return s->fds < s->fds_limit;
 }
 
 static size_t
 descriptor_budget(const struct conf *conf)
 {
+	rlim_t jobs = 4 * (rlim_t)(conf->workers * conf->threads) *
+	    (conf->npools + 1);
+	rlim_t taken = RESERVE_FDS + jobs;
+	rlim_t left = 0;
 	struct rlimit rl;
-	rlim_t most = (rlim_t)conf->max_connections;
 
-	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
-		return 1;
-	if (rl.rlim_cur != RLIM_INFINITY) {
-		rlim_t jobs = 4 * (rlim_t)(conf->workers * conf->threads) *
-		    (conf->npools + 1);
-		rlim_t taken = RESERVE_FDS + jobs;
-		rlim_t left = rl.rlim_cur > 2 * taken ?
-		    rl.rlim_cur - taken : rl.rlim_cur / 2;
-
-		if (left / FDS_PER_CONN < most)
-			most = left / FDS_PER_CONN;
-	}
-	return most > 0 ? (size_t)most : 1;
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0)
+		left = rl.rlim_cur > 2 * taken ? rl.rlim_cur - taken :
+		    rl.rlim_cur / 2;
+	return left > FDS_PER_CONN ? (size_t)left : FDS_PER_CONN;
 }
 
 /* --- connections --------------------------------------------------------- */
@@ -121,15 +149,15 @@ on_bury(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	DL_FOREACH_SAFE(s->dead, g, tmp) {
+		size_t fds = g->fds;
+
 		DL_DELETE(s->dead, g);
 		conn_free(g->conn);
 		free(g);
 		s->count--;
+		s->fds -= fds;
 	}
-	if (s->count < s->limit) {
-		s->crowded = false;
-		listen_again(&s->data);
-	}
+	use_room(s);
 }
 
 static void
@@ -187,6 +215,7 @@ welcome(struct server *s, int fd, bool is_control)
 	g->server = s;
 	DL_APPEND(s->open, g);
 	s->count++;
+	s->fds += g->fds = FDS_PER_CONN;
 	if (is_control)
 		conn_trust(g->conn);
 	conn_start(g->conn);
@@ -256,7 +285,8 @@ server_set_conf(struct server *s)
 {
 	const struct conf *conf = s->env->conf;
 
-	s->limit = descriptor_budget(conf);
+	s->limit = (size_t)conf->max_connections;
+	s->fds_limit = descriptor_budget(conf);
 	s->npeers = 0;
 	for (char **name = conf->peers; name != NULL && *name != NULL; name++) {
 		struct passwd *pw = getpwnam(*name);
@@ -300,7 +330,8 @@ server_new(struct conn_env *env, int listen_fd, int control_fd)
 		return NULL;
 	s->env = env;
 	env->closed = on_closed;
-	env->waits = on_waits;
+	env->holds = on_holds;
+	sched_wait_gate(env->sched, on_may_call, s);
 	s->data.fd = s->control.fd = -1;
 	s->bury = event_new(env->base, -1, 0, on_bury, s);
 	s->resume = evtimer_new(env->base, on_resume, s);
