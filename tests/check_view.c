@@ -970,6 +970,19 @@ START_TEST(part_of_a_response)
 }
 END_TEST
 
+START_TEST(no_such_part_for_a_person)
+{
+	answer.html = true;
+	request_says("HTTP_RANGE", "bytes=10-");
+	respond(PLAIN, TEN);
+	finished(false);
+	is_sound(416);
+	is_own();
+	has("Content-Range", "bytes */10");
+	has("Content-Type", "text/html; charset=utf-8");
+}
+END_TEST
+
 /* Also far behind what fits into memory, and with its descriptor. */
 START_TEST(part_of_a_file)
 {
@@ -1326,6 +1339,7 @@ add_parts(Suite *s)
 	tcase_add_test(tc, plain_200_gets_a_strong_tag);
 	tcase_add_loop_test(tc, others_are_left_alone, 0, N(untagged));
 	tcase_add_loop_test(tc, part_of_a_response, 0, N(parts));
+	tcase_add_test(tc, no_such_part_for_a_person);
 	tcase_add_test(tc, part_of_a_file);
 	tcase_add_loop_test(tc, no_part_of_nothing, 0, 2);
 	tcase_add_test(tc, problems_have_no_parts);

@@ -568,7 +568,7 @@ answer_unsatisfiable(struct answer *a, const struct task *task, uint64_t size)
 	    (uintmax_t)size) ||
 	    put_task(a, task) ||
 	    put_own(a) ||
-	    set_json(a, "application/problem+json", doc);
+	    set_problem(a, doc);
 	json_decref(doc);
 	return end(a, failed);
 }
