@@ -220,6 +220,14 @@ refuse(struct conn *c, enum problem problem, const char *detail)
 	reply(c, view_problem(&c->answer, problem, detail, NULL, 0));
 }
 
+/* The store cannot read or change a task that is there, and stays. */
+static void
+refuse_now(struct conn *c, const struct task *t)
+{
+	reply(c, view_problem(&c->answer, PROBLEM_STORE,
+	    "The store does not answer now; the task is as it was.", t, 0));
+}
+
 /* Reads and forgets.  False when there is nothing more now. */
 static bool
 discard(struct conn *c)
@@ -531,7 +539,7 @@ on_read(struct reading *r, const struct task *t)
 		return;
 	}
 	if (r->op.verdict != STORE_OK) {
-		refuse(c, PROBLEM_STORE, NULL);
+		refuse_now(c, t);
 		return;
 	}
 	reply(c, view_finished(&c->answer, &c->req, t, &r->op,
@@ -559,7 +567,7 @@ has_info(struct conn *c, const struct reading *r, const struct task *t)
 	if (t == NULL || r->op.verdict == STORE_LOST)
 		refuse(c, PROBLEM_NO_TASK, NULL);
 	else if (r->op.verdict != STORE_OK)
-		refuse(c, PROBLEM_STORE, NULL);
+		refuse_now(c, t);
 	else
 		return true;
 	return false;
@@ -767,7 +775,7 @@ on_removed(struct removal *r, enum removal_verdict verdict,
 		refuse(c, PROBLEM_NO_TASK, NULL);
 		break;
 	default:
-		refuse(c, PROBLEM_STORE, NULL);
+		refuse_now(c, sched_find(c->env->sched, r->id));
 		break;
 	}
 }

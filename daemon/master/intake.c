@@ -14,6 +14,7 @@
 #define SCRATCH_BYTES	(256 * 1024)
 #define READS_PER_TURN	4	/* then the other connections have theirs */
 
+#define STEP_BYTES	(1024 * 1024)	/* reserved ahead of what has come */
 #define COPY_BYTES	(128 * 1024)	/* what a thread reads at once */
 
 /* The loop's own; what is read is put away before the next read. */
@@ -77,10 +78,6 @@ finish(struct intake *in, enum intake_verdict verdict)
 	in->done(in, verdict);
 }
 
-/*
- * Reserves ahead of what is there: all of it when the length is known, else
- * what the next bytes need.
- */
 static enum intake_verdict
 reserve(struct intake *in, uint64_t total)
 {
@@ -92,6 +89,38 @@ reserve(struct intake *in, uint64_t total)
 		return INTAKE_FULL;
 	in->reserved_bytes = total;
 	return INTAKE_DONE;
+}
+
+/*
+ * What is announced must fit as a whole, or it is refused before it comes;
+ * but held is only what the next bytes need: a sender that drips must not
+ * keep others from space that it does not use.
+ */
+static enum intake_verdict
+reserve_announced(struct intake *in)
+{
+	uint64_t total = (uint64_t)in->expected_bytes;
+	enum intake_verdict v = reserve(in, total);
+
+	if (v != INTAKE_DONE || total <= STEP_BYTES)
+		return v;
+	store_release(in->store, total - STEP_BYTES);
+	in->reserved_bytes = STEP_BYTES;
+	return v;
+}
+
+/* In steps, but exactly `expected` at the end. */
+static enum intake_verdict
+reserve_next(struct intake *in, uint64_t total)
+{
+	uint64_t step;
+
+	if (in->expected_bytes == SCGI_LENGTH_UNKNOWN)
+		return reserve(in, total);
+	step = (total + STEP_BYTES - 1) / STEP_BYTES * STEP_BYTES;
+	if (step > (uint64_t)in->expected_bytes)
+		step = (uint64_t)in->expected_bytes;
+	return reserve(in, step);
 }
 
 /* write(2), all of it, to the spool file. */
@@ -140,7 +169,7 @@ keep(struct intake *in, const void *data, size_t len)
 	enum intake_verdict v;
 
 	in->got_bytes += len;
-	if ((v = reserve(in, in->got_bytes)) != INTAKE_DONE)
+	if ((v = reserve_next(in, in->got_bytes)) != INTAKE_DONE)
 		return v;
 	if (in->got_bytes <= (uint64_t)in->inline_bytes) {
 		if (buf_add(&in->small, data, len) == -1)
@@ -359,7 +388,7 @@ intake_start(struct intake *in, const void *first, size_t len)
 
 	buf_init(&in->small, (size_t)in->inline_bytes);
 	if (in->expected_bytes != SCGI_LENGTH_UNKNOWN) {
-		v = reserve(in, (uint64_t)in->expected_bytes);
+		v = reserve_announced(in);
 		if (len > (size_t)in->expected_bytes)
 			len = (size_t)in->expected_bytes;
 	}

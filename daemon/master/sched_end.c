@@ -15,25 +15,25 @@
 #include "daemon/master/sched_priv.h"
 #include "daemon/master/table.h"
 
-static void
-log_end(const struct task *t, const struct job *job)
+void
+sched_log_end(const struct task *t, const char *why)
 {
 	char id[TASK_ID_TEXT], reason[LOG_QUOTED_MAX];
-	const char *why = job->op.outcome.reason;
 
 	if (t->state == TASK_QUEUED) {
 		log_warn("task-interrupted task=%s attempt=%u",
-		    task_id_text(t->id, id), job->attempt);
+		    task_id_text(t->id, id), (unsigned int)t->attempt);
 		return;
 	}
 	if (why == NULL || why[0] == '\0') {
 		log_info("task-ended task=%s state=%s attempt=%u",
 		    task_id_text(t->id, id), task_state_names[t->state],
-		    job->attempt);
+		    (unsigned int)t->attempt);
 		return;
 	}
 	log_info("task-ended task=%s state=%s attempt=%u reason=%s",
-	    task_id_text(t->id, id), task_state_names[t->state], job->attempt,
+	    task_id_text(t->id, id), task_state_names[t->state],
+	    (unsigned int)t->attempt,
 	    log_quote(reason, sizeof(reason), why, strlen(why)));
 }
 
@@ -52,7 +52,10 @@ on_saved(struct store_op *op)
 	}
 	if (op->verdict == STORE_OK && t != NULL) {
 		sched_move(s, t, op->to, op->to_attempt, op->now_ms);
-		log_end(t, job);
+		if (job->again)
+			sched_try_again(s, t, op->outcome.reason);
+		else
+			sched_log_end(t, op->outcome.reason);
 	}
 	sched_job_drop(s, job);
 }
@@ -90,7 +93,9 @@ end_task(struct sched *s, struct job *job, enum task_state to,
 		sched_job_drop(s, job);
 		return;
 	}
-	sched_set_move(&job->op, t, to, t->attempt);
+	job->again = (to == TASK_FAILED || to == TASK_TIMED_OUT) &&
+	    sched_may_try_again(s, t);
+	sched_set_move(&job->op, t, job->again ? TASK_QUEUED : to, t->attempt);
 	job->op.outcome.reason = reason;
 	sched_save_end(s, job);
 }

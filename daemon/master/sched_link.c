@@ -125,6 +125,7 @@ on_cancelled(struct store_op *op)
 		return;
 	}
 	sched_move(s, t, TASK_CANCELLED, op->to_attempt, op->now_ms);
+	sched_log_end(t, NULL);
 	r->done(r, REMOVAL_DONE, t);
 	if (job != NULL && job->held) {
 		job->over = true;

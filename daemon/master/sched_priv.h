@@ -34,7 +34,8 @@ struct sched {
 	size_t		 nops;		/* operations that the store has */
 	struct job	*unsaved;	/* utlist: ends the store could not commit */
 	struct change	*changes;	/* utlist: moves that sched_change() made */
-	struct event	*expire, *retry, *quiet;
+	struct event	*expire, *retry, *quiet, *due;
+	struct task	*delayed;	/* utlist: queued, the next to try first */
 	struct leaving	*leaving;	/* utlist: rows of expired tasks */
 	struct waiting	*waiting;	/* uthash, by task: who waits for it */
 	struct waiter	*waiters;	/* utlist: all of them, oldest first */
@@ -112,7 +113,23 @@ bool	sched_may_rerun(const struct sched *, const struct task *,
 
 /* Commits the end that job->op describes, again and again if need be. */
 void	sched_save_end(struct sched *, struct job *);
+/* One line for a task that has ended, or begins again. */
+void	sched_log_end(const struct task *, const char *reason);
 void	sched_on_ended(struct job *, const struct proc_result *, void *);
+
+/* --- sched_again.c: another try for what failed ------------------------------ */
+
+bool	sched_is_idempotent(const struct task *);
+
+/* Whether one that has failed now is queued again. */
+bool	sched_may_try_again(const struct sched *, const struct task *);
+
+/* It has failed and is ready again, but not at once. */
+void	sched_try_again(struct sched *, struct task *, const char *reason);
+
+/* A ready task waits for its retry-delay, if there is one. */
+void	sched_delay(struct sched *, struct task *);
+void	sched_on_due(evutil_socket_t, short, void *);
 
 /* --- sched_change.c: moves that no job brings about --------------------------- */
 
