@@ -1045,6 +1045,11 @@ START_TEST(a_disk_that_fails_for_long)
 	check_model(db);		/* what there is can be read */
 	check_body(db, 0);
 	shim_disarm();
+	/* a batch that writes nothing would write over nothing */
+	ck_assert_int_eq(go((struct store_op){ .kind = STORE_REMOVE,
+	    .row = 12345, .message = MESSAGE_EMPTY }), STORE_LOST);
+	ck_assert(!db->uncertain);
+	ck_assert_int_eq(ask(path, "SELECT commits FROM faults"), 1);
 	ck_assert_int_eq(go(op_insert(TASK_QUEUED, message_text("new"))),
 	    STORE_OK);
 	ck_assert(!db->uncertain);
