@@ -34,12 +34,12 @@ struct sched {
 	size_t		 nops;		/* operations that the store has */
 	struct job	*unsaved;	/* utlist: ends the store could not commit */
 	struct change	*changes;	/* utlist: moves that sched_change() made */
-	struct event	*expire, *retry, *quiet, *due;
+	struct event	*expire, *retry, *quiet, *later;
 	struct task	*delayed;	/* utlist: queued, the next to try first */
 	struct leaving	*leaving;	/* utlist: rows of expired tasks */
 	struct waiting	*waiting;	/* uthash, by task: who waits for it */
 	struct waiter	*waiters;	/* utlist: all of them, oldest first */
-	struct waiter	*due;		/* utlist: to be called */
+	struct waiter	*to_call;	/* utlist: to be called */
 	struct event	*wake;		/* calls them */
 	bool		(*may_call)(void *); /* whether that is possible now */
 	void		*may_call_arg;
@@ -129,7 +129,7 @@ void	sched_try_again(struct sched *, struct task *, const char *reason);
 
 /* A ready task waits for its retry-delay, if there is one. */
 void	sched_delay(struct sched *, struct task *);
-void	sched_on_due(evutil_socket_t, short, void *);
+void	sched_on_later(evutil_socket_t, short, void *);
 
 /* --- sched_change.c: moves that no job brings about --------------------------- */
 

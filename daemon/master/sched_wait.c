@@ -77,7 +77,7 @@ make_due(struct waiter *w)
 	struct sched *s = w->sched;
 
 	stop_waiting(w);
-	DL_APPEND(s->due, w);
+	DL_APPEND(s->to_call, w);
 	wake_soon(s);
 }
 
@@ -88,14 +88,14 @@ sched_on_wake(evutil_socket_t fd, short what, void *arg)
 	int calls = 0;
 
 	(void)fd, (void)what;
-	while (s->due != NULL && may_call(s)) {
-		struct waiter *w = s->due;
+	while (s->to_call != NULL && may_call(s)) {
+		struct waiter *w = s->to_call;
 
 		if (calls++ == CALLS_PER_TURN) {
 			wake_soon(s);
 			return;
 		}
-		DL_DELETE(s->due, w);
+		DL_DELETE(s->to_call, w);
 		call(w);
 	}
 }
@@ -167,7 +167,7 @@ sched_wait_end(struct waiter *w)
 	if (w->of != NULL)
 		stop_waiting(w);
 	else
-		DL_DELETE(s->due, w);
+		DL_DELETE(s->to_call, w);
 	if (w->door)
 		s->ndoors--;
 	w->sched = NULL;
@@ -190,7 +190,7 @@ sched_wait_gate(struct sched *s, bool (*may)(void *), void *arg)
 void
 sched_wait_resume(struct sched *s)
 {
-	if (s->due != NULL)
+	if (s->to_call != NULL)
 		wake_soon(s);
 }
 
