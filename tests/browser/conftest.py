@@ -13,7 +13,7 @@ import tempfile
 import pytest
 
 SYSTEM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system")
-sys.path.insert(0, SYSTEM)
+sys.path.append(SYSTEM)
 
 
 def load_fixtures():
@@ -72,6 +72,13 @@ class Browser:
         for entry in self.driver.get_log("performance"):
             self.events.append(json.loads(entry["message"])["message"])
         self.complaints += self.driver.get_log("browser")
+
+    def leave(self):
+        """Away from the page, which would go on asking, and forgets all about it."""
+        self.driver.get("about:blank")
+        self.listen()
+        self.events.clear()
+        self.complaints.clear()
 
     def requests(self, resource=None):
         """URLs asked for so far, in order; `resource`: only Document, Fetch ..."""
@@ -143,10 +150,9 @@ def window():
     def get(javascript=True):
         if javascript not in made:
             made[javascript] = Browser(javascript)
-        made[javascript].listen()
-        made[javascript].events.clear()
-        made[javascript].complaints.clear()
+        made[javascript].leave()
         return made[javascript]
+    get.all = made
     yield get
     for b in made.values():
         b.close()
@@ -205,7 +211,7 @@ END
 
 
 @pytest.fixture
-def task(world, shared, request):
+def task(world, shared, window):
     """Makes such scripts; whatever becomes of the test, they end with it."""
     made = []
 
@@ -214,5 +220,7 @@ def task(world, shared, request):
         made.append(Task(world, name, result))
         return made[-1]
     yield new
+    for b in window.all.values():
+        b.leave()       # else it would follow the result into the next test
     for t in made:
         t.say("end")

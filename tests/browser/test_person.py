@@ -6,6 +6,14 @@ import pytest
 from client import until
 
 
+def shows(browser, name, text, timeout=20):
+    """The element comes to say this; if not, what it says is the failure."""
+    try:
+        until(lambda: browser.text(name) == text, text, timeout)
+    except AssertionError:
+        assert browser.text(name) == text, browser.driver.page_source
+
+
 def path_of(browser, apache):
     url = browser.driver.current_url
     assert url.startswith(apache.url)
@@ -17,15 +25,14 @@ def open_slow(browser, apache, task):
     browser.driver.get(apache.url + task.url)
     link = path_of(browser, apache)
     assert link.startswith("/jobs/status/")
-    until(lambda: browser.text("state") == "Running", "the page says that it runs")
+    shows(browser, "state", "Running")
     until(lambda: task.started() == 1, "the task runs")
     return link
 
 
 def progress_is(browser, percent, message):
-    def question():
-        return browser.text("percent") == f"{percent}%" and browser.text("message") == message
-    until(question, f"the page says {percent}% {message}", 40)
+    shows(browser, "percent", f"{percent}%", 40)
+    shows(browser, "message", message)
     assert browser.find("bar").get_attribute("value") == str(percent)
     assert browser.driver.title.startswith(f"{percent}% Running")
 
@@ -46,7 +53,7 @@ def test_from_the_first_look_to_the_result(browser, apache, task):
     if browser.javascript:
         assert browser.driver.execute_script("return window.mark") == 1, "the page was not loaded again"
     t.say("end")
-    until(lambda: browser.text("result") == "the result", "the result is there", 40)
+    shows(browser, "result", "the result", 40)
     assert path_of(browser, apache) == link
     assert browser.driver.title == "Done"
     assert t.started() == 1
@@ -94,7 +101,9 @@ def test_cancel_by_the_keyboard(js_browser, apache, task):
 
 
 def downloaded(browser):
-    names = [n for n in os.listdir(browser.downloads) if not n.endswith(".crdownload")]
+    """The file that has been saved; what is still under way has another name."""
+    names = [n for n in os.listdir(browser.downloads)
+             if not n.endswith(".crdownload") and not n.startswith(".")]
     return names[0] if names else None
 
 
@@ -135,12 +144,12 @@ def test_reload_and_back_start_nothing(browser, apache, task):
     browser.driver.forward()
     assert path_of(browser, apache) == link
     t.say("end")
-    until(lambda: browser.text("result") == "the result", "the result is there", 40)
+    shows(browser, "result", "the result", 40)
     browser.driver.refresh()
     browser.driver.back()
     until(lambda: "Nothing here" in browser.text(), "back leads to before the task")
     browser.driver.forward()
-    until(lambda: browser.text("result") == "the result", "forward leads to the result")
+    shows(browser, "result", "the result", 40)
     assert t.started() == 1
     browser.check(apache.url, [404])
 
@@ -173,9 +182,9 @@ def test_the_connection_is_lost(js_browser, apache, make):
     d = make()
     task = d.sh("sleep 100")
     js_browser.driver.get(f"{apache.url}/spare/status/{task}")
-    until(lambda: js_browser.text("state") == "Running", "it runs")
+    shows(js_browser, "state", "Running")
     d.kill()
-    until(lambda: js_browser.text("state") == "Connection lost, trying again", "it says so")
+    shows(js_browser, "state", "Connection lost, trying again")
     assert js_browser.driver.title.startswith("Connection lost")
     d.start()           # its store was in memory: the task has gone
     until(lambda: "No such task" in js_browser.text(), "it finds out", 60)
@@ -196,7 +205,7 @@ def test_queued_is_said(js_browser, apache, make):
     with open(gate, "w"):
         pass
     d.wait(first)
-    until(lambda: js_browser.text("state") == "Running", "it runs")
+    shows(js_browser, "state", "Running")
     js_browser.check(apache.url)
 
 
