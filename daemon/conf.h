@@ -45,6 +45,8 @@ struct conf_limits {
 	int64_t		 max_per_client; /* 0: no limit */
 	int64_t		 max_wait_s;
 	enum conf_rerun	 rerun;
+	int64_t		 retry;		/* tries after the first that failed */
+	int64_t		 retry_delay_s;	/* before the first of them; doubles */
 	/* resource limits of exec tasks; 0: not set */
 	int64_t		 cpu_s;		/* RLIMIT_CPU */
 	int64_t		 memory_bytes;	/* RLIMIT_AS */
@@ -66,6 +68,7 @@ struct conf_route {
 	bool		 exit_status_ignore; /* exit-status = "ignore" */
 	bool		 respond_prefer; /* respond = "prefer" */
 	bool		 share;
+	int64_t		 priority;	/* -100..100: seconds it is ahead */
 	struct conf_limits limits;
 	unsigned int	 pool;		/* index into conf.pools */
 };

@@ -88,10 +88,19 @@ set_digits(const struct conf_setting *s, int64_t *field, const char *digits,
 	return 0;
 }
 
+/* With a minus only where there is something below 0. */
 static int
 number_set(const struct conf_setting *s, void *field, const char *value)
 {
-	return set_digits(s, field, value, strlen(value), 1);
+	struct conf_setting below = { .max = -s->min };
+	int64_t *number = field;
+
+	if (value[0] != '-' || s->min >= 0)
+		return set_digits(s, number, value, strlen(value), 1);
+	if (set_digits(&below, number, value + 1, strlen(value + 1), 1) == -1)
+		return -1;
+	*number = -*number;
+	return 0;
 }
 
 static int

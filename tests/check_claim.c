@@ -13,6 +13,7 @@
 #include "daemon/master/owner.h"
 #include "daemon/master/table.h"
 #include "tests/conn_rig.h"
+#include "tests/fds.h"
 
 #define INLINE		1024
 #define SETTINGS	"inline = \"1K\"\nmax-body = \"100K\"\n" \
@@ -278,7 +279,9 @@ START_TEST(bodies_of_every_size)
 	ck_assert_uint_eq(rig_tasks(), 1);
 	(void)snprintf(link_path, sizeof(link_path), "/status/%s", id);
 	ck_assert_int_eq(ask((struct ask){ .method = "DELETE",
-	    .path = link_path }), 204);	/* and its file */
+	    .path = link_path }), 204);
+	while (open_fds() > rig.open_idle)	/* a thread closes its file */
+		rig_idle();
 }
 END_TEST
 

@@ -24,6 +24,7 @@ struct job {
 	unsigned char	 id[TASK_ID_BYTES];
 	uint32_t	 attempt;
 	unsigned int	 route;		/* sched's index */
+	bool		 again;		/* it failed, and gets another try */
 	bool		 over;		/* the task has ended without waiting for it */
 
 	/* sched */

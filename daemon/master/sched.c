@@ -30,10 +30,14 @@ sched_unlist(struct sched *s, struct task *t)
 
 	if (!t->listed)
 		return;
-	if (t->state == TASK_QUEUED)
+	if (t->state != TASK_QUEUED)
+		DL_DELETE(r->finished, t);
+	else if (t->ends_ms == 0)
 		DL_DELETE(r->ready, t);
 	else
-		DL_DELETE(r->finished, t);
+		DL_DELETE(s->delayed, t);
+	if (t->state == TASK_QUEUED)
+		t->ends_ms = 0;
 	t->listed = false;
 }
 
@@ -234,6 +238,7 @@ sched_new(struct event_base *base, struct store *store,
 	s->expire = evtimer_new(base, sched_on_expire, s);
 	s->retry = evtimer_new(base, sched_on_retry, s);
 	s->quiet = evtimer_new(base, on_quiet, s);
+	s->later = evtimer_new(base, sched_on_later, s);
 	s->wake = evtimer_new(base, sched_on_wake, s);
 	if (s->expire != NULL && s->retry != NULL && s->quiet != NULL &&
 	    s->wake != NULL && sched_take_conf(s, conf) == 0)
@@ -256,6 +261,8 @@ sched_free(struct sched *s)
 		event_free(s->retry);
 	if (s->quiet != NULL)
 		event_free(s->quiet);
+	if (s->later != NULL)
+		event_free(s->later);
 	if (s->wake != NULL)
 		event_free(s->wake);
 	sched_free_shared(s);

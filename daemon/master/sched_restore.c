@@ -54,6 +54,8 @@ restore_row(const struct store_row *row, void *arg)
 	if (row->state == TASK_QUEUED) {
 		sched_count_queued(s, &s->routes[route], 1);
 		sched_list_ready(s, t, false);
+		if (t->attempt > 0)
+			sched_delay(s, t);
 	} else if (task_finished(row->state)) {
 		DL_APPEND(s->routes[route].finished, t);
 		t->listed = true;
@@ -91,7 +93,7 @@ set_ends(struct sched *s, struct sched_route *r)
 static int
 settle_running(struct sched *s, struct task *t)
 {
-	if (sched_may_rerun(s, t, true))
+	if (sched_may_rerun(s, t, true) || sched_may_try_again(s, t))
 		return sched_change(s, t, TASK_QUEUED, NULL);
 	return sched_change(s, t, TASK_FAILED,
 	    "it was interrupted: the daemon was restarted");

@@ -122,7 +122,18 @@ start(struct sched *s, struct sched_route *r)
 	return true;
 }
 
-/* Of all routes that may start a task, the one that has waited longest. */
+/*
+ * When the next task of a route is due: as if it had come a second earlier
+ * for each step of its priority.  So one that waits gets past whatever comes
+ * 200 seconds after it, and nobody starves.
+ */
+static int64_t
+turn_ms(const struct sched_route *r)
+{
+	return r->ready->created_ms - 1000 * r->conf->priority;
+}
+
+/* Of all routes that may start a task, the one whose turn it is. */
 static struct sched_route *
 next_route(struct sched *s)
 {
@@ -134,8 +145,7 @@ next_route(struct sched *s)
 		if (r->ready == NULL || !sched_has_room(r) ||
 		    s->pool_full[r->conf->pool])
 			continue;
-		if (best == NULL ||
-		    r->ready->created_ms < best->ready->created_ms)
+		if (best == NULL || turn_ms(r) < turn_ms(best))
 			best = r;
 	}
 	return best;
@@ -199,13 +209,6 @@ sched_on_route(const struct job *job, void *arg)
 	return s->routes[job->route].conf;
 }
 
-/* RFC 9110 9.2.2 */
-static bool
-is_idempotent(enum conf_method m)
-{
-	return m != METHOD_POST && m != METHOD_PATCH && m != METHOD_OTHER;
-}
-
 bool
 sched_may_rerun(const struct sched *s, const struct task *t, bool charged)
 {
@@ -215,7 +218,7 @@ sched_may_rerun(const struct sched *s, const struct task *t, bool charged)
 	    t->attempt >= ATTEMPTS_MAX)
 		return false;
 	if (r->limits.rerun == RERUN_IDEMPOTENT &&
-	    !is_idempotent((enum conf_method)t->method))
+	    !sched_is_idempotent(t))
 		return false;
 	return !charged || t->attempt < r->limits.max_attempts;
 }

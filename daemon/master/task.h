@@ -6,7 +6,7 @@
  *
  * queued -> running -> succeeded | failed | timed-out | cancelled
  * queued -> cancelled | failed
- * running -> queued	only by the rerun rule
+ * running -> queued	only by the rerun and retry rules
  *
  * One function changes a state: task_move(), called by sched when the store
  * has said OK.  A move that no rule allows asserts.
@@ -47,7 +47,8 @@ struct task {
 	unsigned int	 route : 16;	/* index, sched's */
 	int64_t		 changed_ms : 48; /* Unix time it entered its state */
 	unsigned int	 readers : 16;	/* responses under way: it stays */
-	int64_t		 ends_ms : 48;	/* finished: monotonic time it expires */
+	int64_t		 ends_ms : 48;	/* monotonic time: finished, it expires; */
+					/* queued, it starts, or 0: at once */
 	unsigned int	 attempt : 8;	/* started so often */
 	unsigned int	 state : 3;	/* enum task_state */
 	unsigned int	 method : 4;	/* enum conf_method: the rerun rule asks */
