@@ -1011,7 +1011,144 @@ START_TEST(reader_that_leaves)
 }
 END_TEST
 
+/* --- waiting ------------------------------------------------------------------- */
+
+/* Comes to the link and waits there: through a door, or (DOOR_N) plain. */
+static void
+wait_at(const char *link, int door)
+{
+	head_make(&head, 0, "GET", link, "HTTP_PREFER", "wait=30", NULL);
+	if (door < DOOR_N) {
+		send_door((enum door)door);
+	} else {
+		connect_plain();
+		ck_assert(client_send(cl.fd, buf_data(&head), buf_len(&head)));
+	}
+	rig_idle();
+	ck_assert(!client_ended(&cl));
+	ck_assert_uint_eq(server_count(rig.server), 1);
+}
+
+static void
+cancel(const char *link)
+{
+	struct client c;
+
+	ck_assert_int_eq(client_ask(&c, "DELETE", link, NULL, 0), 204);
+}
+
+START_TEST(waits_at_the_link)
+{
+	const char *link = submit();
+
+	wait_at(link, _i);
+	cancel(link);
+	assert_problem(410);
+	ck_assert_str_eq(client_header(&cl, "Preference-Applied"), "wait=30");
+	ck_assert_str_eq(client_header(&cl, "Deferd-State"), "cancelled");
+}
+END_TEST
+
+START_TEST(waits_with_its_submission)
+{
+	static const char *const prefer[] = { "wait=1", "wait=1, respond-async" };
+	int64_t start_ms = clock_mono_ms();
+
+	connect_plain();
+	head_make(&head, 3, "POST", "/job/1", "HTTP_PREFER", prefer[_i], NULL);
+	ck_assert_int_eq(buf_add(&head, "abc", 3), 0);
+	ck_assert(client_send(cl.fd, buf_data(&head), buf_len(&head)));
+	rig_idle();
+	ck_assert(!client_ended(&cl));
+	ck_assert_uint_eq(rig_tasks(), 1);
+	assert_answer(202);
+	ck_assert_int_ge(clock_mono_ms() - start_ms, 999);
+	if (_i == 0)
+		ck_assert_ptr_null(client_header(&cl, "Preference-Applied"));
+	else
+		ck_assert_str_eq(client_header(&cl, "Preference-Applied"),
+		    "respond-async");
+}
+END_TEST
+
+START_TEST(leaves_while_it_waits)
+{
+	wait_at(submit(), DOOR_N);
+	client_close(&cl);
+	rig_wait_closed();		/* or never */
+	rig_assert_clean();
+}
+END_TEST
+
+/* It has nothing more to say, but listens; and costs nothing meanwhile. */
+START_TEST(stops_to_send_while_it_waits)
+{
+	const char *link = submit();
+
+	wait_at(link, DOOR_N);
+	ck_assert_int_eq(shutdown(cl.fd, SHUT_WR), 0);
+	rig_idle();
+	ck_assert(!client_ended(&cl));
+	ck_assert_int_eq(event_base_get_num_events(rig.base,
+	    EVENT_BASE_COUNT_ACTIVE), 0);
+	cancel(link);
+	assert_problem(410);
+}
+END_TEST
+
+/* A body that nobody asked for is taken meanwhile. */
+START_TEST(sends_a_body_while_it_waits)
+{
+	const char *link = submit();
+
+	connect_plain();
+	head_make(&head, LARGE, "GET", link, "HTTP_PREFER", "wait=30", NULL);
+	ck_assert(client_send(cl.fd, buf_data(&head), buf_len(&head)));
+	ck_assert(client_send(cl.fd, data, LARGE));
+	rig_idle();
+	ck_assert(!client_ended(&cl));
+	if (_i == 1) {
+		client_close(&cl);
+		rig_wait_closed();
+		return;
+	}
+	cancel(link);
+	assert_problem(410);
+}
+END_TEST
+
+/* Other settings: one at most may wait behind a door. */
+START_TEST(more_than_max_waiting)
+{
+	const char *link = submit();
+	struct client first;
+
+	rig_reload(PATIENT "max-waiting = 1\n");
+	wait_at(link, DOOR_SOCKET);
+	first = cl;
+	buf_fini(&head);
+	head_make(&head, 0, "GET", link, "HTTP_PREFER", "wait=30", NULL);
+	send_door(DOOR_PIPES);
+	assert_answer(202);
+	client_close(&cl);
+	ck_assert(!client_ended(&first));
+	cancel(link);
+	ck_assert_int_eq(client_wait(&first), 410);
+	client_close(&first);
+}
+END_TEST
+
 /* --- the end ------------------------------------------------------------------- */
+
+START_TEST(stopped_while_it_waits)
+{
+	wait_at(submit(), _i);
+	client_close(&cl);
+	buf_fini(&head);
+	rig_close();
+	free(data);
+}
+END_TEST
 
 /* The master stops: connections are wherever they are. */
 START_TEST(stopped_half_way)
@@ -1121,7 +1258,16 @@ suite(void)
 	tcase_add_loop_test(t, client_that_leaves, 0, DOOR_N + 1);
 	tcase_add_loop_test(t, reader_that_leaves, 0, 2);
 
+	t = tcase_new(s, "waiting", setup, teardown);
+	tcase_add_loop_test(t, waits_at_the_link, 0, DOOR_N + 1);
+	tcase_add_loop_test(t, waits_with_its_submission, 0, 2);
+	tcase_add_test(t, leaves_while_it_waits);
+	tcase_add_test(t, stops_to_send_while_it_waits);
+	tcase_add_loop_test(t, sends_a_body_while_it_waits, 0, 2);
+	tcase_add_test(t, more_than_max_waiting);
+
 	t = tcase_new(s, "end", setup, NULL);
+	tcase_add_loop_test(t, stopped_while_it_waits, 0, DOOR_N + 1);
 	tcase_add_test(t, stopped_half_way);
 	return s;
 }

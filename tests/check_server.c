@@ -270,6 +270,79 @@ START_TEST(descriptors_are_the_budget)
 }
 END_TEST
 
+/* Comes and waits for a task that stays queued. */
+static void
+come_and_wait(struct client *c)
+{
+	struct buf b;
+
+	client_connect(c, rig.data_path);
+	head_make(&b, 0, "POST", "/job/1", "HTTP_PREFER", "wait=30", NULL);
+	ck_assert(client_send(c->fd, buf_data(&b), buf_len(&b)));
+	buf_fini(&b);
+	rig_idle();
+}
+
+/* The oldest makes room for the next. */
+START_TEST(who_waits_makes_room)
+{
+	rig_open("max-connections = 10\n");
+	for (int i = 0; i < CROWD; i++) {
+		come_and_wait(&crowd[i]);
+		if (i >= LIMIT)
+			ck_assert_int_eq(client_wait(&crowd[i - LIMIT]), 202);
+		ck_assert_uint_eq(server_count(rig.server),
+		    i < LIMIT ? (size_t)i + 1 : LIMIT);
+	}
+	ck_assert(!client_ended(&crowd[CROWD - LIMIT]));
+	leave(CROWD);
+	finish();
+}
+END_TEST
+
+/* They come while it is full of others, and begin to wait then. */
+START_TEST(who_begins_to_wait_makes_room)
+{
+	struct client late;
+
+	rig_open("max-connections = 10\n");
+	come(LIMIT);
+	client_connect(&late, rig.data_path);
+	send_request(&late);
+	ck_assert(!client_ended(&late));
+	client_close(&crowd[0]);
+	come_and_wait(&crowd[0]);	/* behind the late one */
+	ck_assert_int_eq(client_wait(&late), 202);
+	client_close(&late);
+	rig_idle();
+	client_connect(&late, rig.data_path);
+	send_request(&late);
+	ck_assert_int_eq(client_wait(&crowd[0]), 202);
+	ck_assert_int_eq(client_wait(&late), 202);
+	client_close(&late);
+	leave(LIMIT);
+	finish();
+}
+END_TEST
+
+/* One that waits needs a quarter of the descriptors of one that works. */
+START_TEST(who_waits_needs_few_descriptors)
+{
+	limit_descriptors(200);
+	rig_open("max-connections = 1000\n");
+	for (int i = 0; i < CROWD; i++)
+		come_and_wait(&crowd[i]);
+	ck_assert_uint_eq(server_count(rig.server), CROWD);
+	for (int i = 0; i < CROWD; i++)
+		ck_assert(!client_ended(&crowd[i]));
+	sched_wait_release(rig.sched, CROWD);
+	for (int i = 0; i < CROWD; i++)
+		ck_assert_int_eq(client_wait(&crowd[i]), 202);
+	leave(CROWD);
+	finish();
+}
+END_TEST
+
 /* No descriptor is left for accept(): a pause, not a busy loop, then again. */
 START_TEST(accept_that_fails)
 {
@@ -337,6 +410,9 @@ suite(void)
 	tcase_add_test(t, a_crowd_is_served_in_turns);
 	tcase_add_test(t, operator_gets_in_when_nobody_else_can);
 	tcase_add_test(t, descriptors_are_the_budget);
+	tcase_add_test(t, who_waits_makes_room);
+	tcase_add_test(t, who_begins_to_wait_makes_room);
+	tcase_add_test(t, who_waits_needs_few_descriptors);
 	if (!in_valgrind())
 		tcase_add_test(t, accept_that_fails);
 	tcase_add_test(t, many_one_after_the_other);

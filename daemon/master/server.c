@@ -262,8 +262,10 @@ on_connection(evutil_socket_t listen_fd, short what, void *arg)
 		int fd;
 
 		if (over_budget(l)) {
-			rest(l);
-			make_room(l->server);
+			if (i == 0) {	/* else: is there one more? */
+				rest(l);
+				make_room(l->server);
+			}
 			return;
 		}
 		fd = accept4(listen_fd, NULL, NULL,
