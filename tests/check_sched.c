@@ -1024,6 +1024,35 @@ START_TEST(cancel_and_done)
 }
 END_TEST
 
+/* `only_cancel`: a DONE that came first wins, and what it left stays. */
+START_TEST(only_cancel_and_done)
+{
+	struct rem *rem = &rems[nrems++];
+	struct sub *a;
+	struct frame f;
+
+	start_on(&gated);
+	a = submitted(ROUTE_EXEC, SCHED_ACCEPTED);
+	f = got_run(w, a);
+	gate(&changes_wait, true);
+	rig_done(w, &f, OUTCOME_SUCCEEDED);
+	RIG_UNTIL(&rig, sched->nops == 1);
+	memcpy(rem->r.id, a->id, TASK_ID_BYTES);
+	rem->r.only_cancel = true;
+	rem->r.done = on_removed;
+	sched_remove(sched, &rem->r);
+	gate(&changes_wait, false);
+	check_removal(rem, REMOVAL_DONE, TASK_SUCCEEDED);
+	ck_assert_int_eq(state_of(a), TASK_SUCCEEDED);
+	rem->done = false;
+	sched_remove(sched, &rem->r);
+	check_removal(rem, REMOVAL_DONE, TASK_SUCCEEDED);
+	check_removal(ask_removal(a), REMOVAL_DONE, GONE);
+	rig_silent(&rig);
+	check_clean(0);
+}
+END_TEST
+
 START_TEST(remove_finished)
 {
 	struct rem *one, *two;
@@ -1484,6 +1513,7 @@ sched_suite(void)
 	tcase_add_test(t, cancel_while_loading);
 	tcase_add_loop_test(t, cancel_while_starting, 0, 2);
 	tcase_add_loop_test(t, cancel_and_done, 0, 2);
+	tcase_add_test(t, only_cancel_and_done);
 	tcase_add_test(t, remove_finished);
 	tcase_add_test(t, remove_cannot_be_committed);
 
