@@ -360,6 +360,10 @@ check_model(struct sqlite *s)
 	ck_assert_int_eq(tasks, model.tasks);
 	for (i = 0; i < model.n; i++)
 		check_body(s, i);
+	ck_assert_int_eq(sqlite_db_number(s->reader, "SELECT (SELECT count(*) "
+	    "FROM requests) + (SELECT count(*) FROM responses)", -1, &tasks),
+	    SQLITE_OK);
+	ck_assert_int_eq(tasks, model.n);
 }
 
 static int
