@@ -71,6 +71,14 @@ static const struct {
 	    "f:2: expected a \"}\" to this \"{\", got the end of the file" },
 	{ "keep = -5\n" ROUTE,
 	    "f:1: keep: expected " A_COUNT ", got -5" },
+	{ "retry = -1\n" ROUTE,
+	    "f:1: retry: expected a whole number from 0 to 100, got -1" },
+	{ "route \"/x\" { module = \"a.so\" priority = -101 }\n",
+	    "f:1: priority: expected a whole number from -100 to 100, got -101" },
+	{ "route \"/x\" { module = \"a.so\" priority = - }\n",
+	    "f:1: priority: expected a whole number from -100 to 100, got -" },
+	{ "route \"/x\" { module = \"a.so\" priority = --5 }\n",
+	    "f:1: priority: expected a whole number from -100 to 100, got --5" },
 	{ ROUTE "\n" ROUTE,
 	    "f:3: route: expected a title not yet used, got \"/*\"" },
 	{ "\nroute /* { module = \"a.so\" }",
@@ -430,6 +438,7 @@ static const char rich[] =
 	"\tmax-body = 0 max-response = 1 max-attempts = 100\n"
 	"}\n"
 	"route thumb { path = \"/a..b/\" host = \"Example.ORG\" module = thumb.so\n"
+	"\tpriority = -7 retry = 2 retry-delay = 0\n"
 	"\tmethods = { \"POST\", TRACE } }\n"
 	"route \"thumb 2\" { path = \"/thumb\" host = \"[::1]\"\n"
 	"\tmodule = \"/opt/modules/thumb.so\" }\n"
@@ -589,7 +598,13 @@ START_TEST(test_path_and_host)
 	ck_assert(!r[1].is_prefix);
 	ck_assert_str_eq(r[1].host, "example.org");
 	ck_assert_uint_eq(r[1].methods, 1u << METHOD_POST | 1u << METHOD_TRACE);
+	ck_assert_int_eq(r[1].priority, -7);
+	ck_assert_int_eq(r[1].limits.retry, 2);
+	ck_assert_int_eq(r[1].limits.retry_delay_s, 0);
 	ck_assert_str_eq(r[2].pattern, "/thumb");
+	ck_assert_int_eq(r[2].priority, 0);
+	ck_assert_int_eq(r[2].limits.retry, 0);
+	ck_assert_int_eq(r[2].limits.retry_delay_s, 1);
 	ck_assert_str_eq(r[2].host, "[::1]");
 	ck_assert_str_eq(r[3].pattern, "/*");
 	ck_assert_uint_eq(r[3].prefix_len, 0);

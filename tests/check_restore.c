@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/master/owner.h"
 #include "daemon/store/backend.h"
 #include "daemon/master/sched.h"
 #include "tests/master_rig.h"
@@ -485,6 +486,46 @@ START_TEST(clock_set_back)
 }
 END_TEST
 
+/* --- owners, and tries to come -------------------------------------------------- */
+
+START_TEST(owners_come_back)
+{
+	row(TASK_SUCCEEDED, "/exec", "GET")->owner = "alice";
+	row(TASK_QUEUED, "/exec", "GET")->owner = "bob";
+	row(TASK_QUEUED, "/exec", "GET");
+	restore();
+	ck_assert(owner_may_see(find(1), "alice"));
+	ck_assert(!owner_may_see(find(1), "bob"));
+	ck_assert(!owner_may_see(find(1), NULL));
+	ck_assert(owner_may_see(find(2), "bob"));
+	ck_assert(!owner_may_see(find(2), ""));
+	ck_assert(owner_may_see(find(3), "alice"));
+	ck_assert(owner_may_see(find(3), NULL));
+}
+END_TEST
+
+/* One that was between two tries waits anew; one that ran has tries left. */
+START_TEST(tries_go_on)
+{
+	int64_t first[] = { 3 };
+
+	rig.conf.routes[ROUTE_EXEC].limits.retry = 5;
+	rig.conf.routes[ROUTE_EXEC].limits.retry_delay_s = 100;
+	rig.conf.routes[ROUTE_EXEC].limits.max_attempts = 1;
+	row(TASK_QUEUED, "/exec", "GET")->attempt = 2;
+	row(TASK_RUNNING, "/exec", "POST")->attempt = 2;
+	row(TASK_QUEUED, "/exec", "GET");
+	row(TASK_RUNNING, "/exec", "PUT")->attempt = 6;
+	restore();
+	ck_assert_int_eq(state_of(1), TASK_QUEUED);
+	ck_assert_int_gt(find(1)->ends_ms - clock_mono_ms(), 190 * 1000);
+	ck_assert_int_eq(state_of(2), TASK_FAILED);
+	ck_assert_int_eq(state_of(4), TASK_FAILED);
+	must_run(exec_worker(), first, 1);
+	ck_assert_int_eq(state_of(1), TASK_QUEUED);
+}
+END_TEST
+
 /* --- routes and methods that nobody knows ------------------------------------ */
 
 START_TEST(route_has_gone)
@@ -600,6 +641,8 @@ main(void)
 	tcase_add_test(tc, finished_stay_for_the_rest);
 	tcase_add_test(tc, expired_go_at_once);
 	tcase_add_test(tc, clock_set_back);
+	tcase_add_test(tc, owners_come_back);
+	tcase_add_test(tc, tries_go_on);
 	tcase_add_test(tc, route_has_gone);
 	tcase_add_test(tc, one_id_twice);
 	tcase_set_timeout(tc, 60);

@@ -196,6 +196,7 @@ static struct rig_conf again;		/* after a reload */
 static struct store *store;
 static struct sched *sched;
 static struct rig_worker *w, *wm;	/* one of each pool */
+static const struct store_claim *claim_next; /* of the next submission */
 static struct sub subs[32];
 static struct rem rems[32];
 static struct look looks[32];
@@ -318,6 +319,8 @@ submit_body(unsigned int route, enum conf_method method, size_t body)
 		sub->s.request.body.bytes = blob_new(NULL, body);
 		sub->s.request.body.size = body;
 	}
+	sub->s.claim = claim_next;
+	claim_next = NULL;
 	sub->s.done = on_submitted;
 	sched_submit(sched, &sub->s);
 	return sub;
@@ -652,6 +655,55 @@ START_TEST(oldest_first_over_routes)
 }
 END_TEST
 
+static void
+set_age(const struct sub *sub, int64_t ms)
+{
+	struct task *t = table_find(&sched->table, sub->id);
+
+	t->created_ms = clock_wall_ms() - ms;
+}
+
+/* A step of priority is a second of waiting: nobody waits for ever. */
+START_TEST(priority_over_routes)
+{
+	struct sub *busy, *a, *b, *c;
+
+	rig.conf.routes[ROUTE_EXEC].priority = -5;
+	rig.conf.routes[ROUTE_OTHER].priority = 5;
+	start();
+	busy = submitted(ROUTE_EXEC, SCHED_ACCEPTED);
+	a = submitted(ROUTE_EXEC, SCHED_ACCEPTED);
+	b = submitted(ROUTE_OTHER, SCHED_ACCEPTED);
+	c = submitted(ROUTE_EXEC, SCHED_ACCEPTED);
+	set_age(a, 100500);
+	set_age(b, 91000);
+	set_age(c, 100000);
+	work(w, busy);
+	work(w, b);
+	work(w, a);
+	work(w, c);
+	check_clean(4);
+}
+END_TEST
+
+START_TEST(nobody_starves)
+{
+	struct sub *busy, *a, *b;
+
+	rig.conf.routes[ROUTE_EXEC].priority = -100;
+	rig.conf.routes[ROUTE_OTHER].priority = 100;
+	start();
+	busy = submitted(ROUTE_EXEC, SCHED_ACCEPTED);
+	a = submitted(ROUTE_EXEC, SCHED_ACCEPTED);
+	b = submitted(ROUTE_OTHER, SCHED_ACCEPTED);
+	set_age(a, 201000);
+	set_age(b, 0);
+	work(w, busy);
+	work(w, a);
+	work(w, b);
+}
+END_TEST
+
 START_TEST(max_running_is_respected)
 {
 	struct sub *a, *b, *c;
@@ -869,6 +921,127 @@ START_TEST(rerun_in_order)
 	for (unsigned int i = 0; i < 6; i++)
 		work(w, &subs[i]);
 	check_clean(6);
+}
+END_TEST
+
+static struct sub *
+submit_with(enum conf_method method)
+{
+	struct sub *sub = submit_body(ROUTE_EXEC, method, 0);
+
+	RIG_UNTIL(&rig, sub->done);
+	ck_assert_int_eq(sub->verdict, SCHED_ACCEPTED);
+	return sub;
+}
+
+/* Contract.md 6: what failed or took too long, and may be asked for twice. */
+START_TEST(retry_rule)
+{
+	enum frame_outcome outcome = _i / METHOD_N;
+	enum conf_method method = _i % METHOD_N;
+	static const enum task_state states[] = { TASK_SUCCEEDED, TASK_FAILED,
+	    TASK_TIMED_OUT };
+	bool again_ok = outcome != OUTCOME_SUCCEEDED &&
+	    method != METHOD_POST && method != METHOD_PATCH &&
+	    method != METHOD_OTHER;
+	unsigned int attempt = 0;
+	struct sub *a;
+
+	rig.conf.routes[ROUTE_EXEC].limits.retry = 2;
+	start();
+	a = submit_with(method);
+	do {
+		struct frame f = got_run(w, a);
+
+		ck_assert_uint_eq(f.u.run.attempt, ++attempt);
+		rig_done(w, &f, outcome);
+		rig_settle(&rig);
+	} while (state_of(a) == TASK_RUNNING);
+	ck_assert_int_eq(state_of(a), states[outcome]);
+	ck_assert_uint_eq(attempt, again_ok ? 3 : 1);
+	ck_assert_uint_eq(attempt_of(a), attempt);
+	check_clean(1);
+}
+END_TEST
+
+/* Fails once more; gives in how many ms the next try is due. */
+static int64_t
+fails(struct sub *a)
+{
+	struct frame f = got_run(w, a);
+
+	rig_done(w, &f, OUTCOME_FAILED);
+	UNTIL_STATE(a, TASK_QUEUED);
+	return sched_find(sched, a->id)->ends_ms - clock_mono_ms();
+}
+
+START_TEST(retry_delay_doubles)
+{
+	int64_t ms, began;
+	struct sub *a, *b;
+
+	rig.conf.routes[ROUTE_EXEC].limits.retry = 3;
+	rig.conf.routes[ROUTE_EXEC].limits.retry_delay_s = 1;
+	start();
+	a = submit_with(METHOD_GET);
+	began = clock_mono_ms();
+	ms = fails(a);
+	ck_assert_int_gt(ms, 0);
+	ck_assert_int_le(ms, 1000);
+	b = submit_with(METHOD_GET);	/* nobody else waits */
+	work(w, b);
+	ms = fails(a);
+	ck_assert_int_ge(clock_mono_ms() - began, 1000);
+	ck_assert_int_gt(ms, 1000);
+	ck_assert_int_le(ms, 2000);
+	check_removal(ask_removal(a), REMOVAL_DONE, TASK_CANCELLED);
+	ck_assert_ptr_null(sched->delayed);
+	check_clean(2);
+}
+END_TEST
+
+/* The next to try is first in the list, whenever it came there. */
+START_TEST(delayed_in_order)
+{
+	static const int64_t delays[] = { 20, 10, 30, 10, 40, 5 };
+	int64_t last = 0;
+	struct task *t;
+
+	rig.slots = 6;
+	rig.conf.routes[ROUTE_EXEC].limits.retry = 3;
+	start();
+	for (int i = 0; i < 6; i++)
+		(void)submit_with(METHOD_GET);
+	for (int i = 0; i < 6; i++) {
+		rig.conf.routes[ROUTE_EXEC].limits.retry_delay_s = delays[i];
+		(void)fails(&subs[i]);
+	}
+	for (t = sched->delayed; t != NULL; t = t->next) {
+		ck_assert_int_ge(t->ends_ms, last);
+		last = t->ends_ms;
+	}
+	for (int i = 0; i < 6; i++)
+		check_removal(ask_removal(&subs[(i * 5 + 2) % 6]),
+		    REMOVAL_DONE, TASK_CANCELLED);
+	check_clean(6);
+}
+END_TEST
+
+START_TEST(cancelled_is_not_tried_again)
+{
+	struct sub *a;
+	struct frame f;
+
+	rig.conf.routes[ROUTE_EXEC].limits.retry = 2;
+	start();
+	a = submit_with(METHOD_GET);
+	f = got_run(w, a);
+	check_removal(ask_removal(a), REMOVAL_DONE, TASK_CANCELLED);
+	(void)rig_next(&rig, w, FRAME_CANCEL);
+	rig_done(w, &f, OUTCOME_FAILED);
+	rig_settle(&rig);
+	ck_assert_int_eq(state_of(a), TASK_CANCELLED);
+	check_clean(1);
 }
 END_TEST
 
@@ -1120,6 +1293,32 @@ START_TEST(expires_to_the_second)
 	check_clean(0);
 	store_stats(store, &st);
 	ck_assert_uint_eq(st.tasks + st.bytes, 0);
+}
+END_TEST
+
+/*
+ * The store knows the task that has the claim when the table does not any
+ * more: the row is on its way out.  Nobody is refused for that.
+ */
+START_TEST(claimed_by_one_that_goes)
+{
+	static const struct store_claim claim = { "key", "request" };
+	struct sub *a, *b;
+
+	rig.conf.routes[ROUTE_EXEC].limits.keep_s = 1;
+	start_on(&gated);
+	claim_next = &claim;
+	a = submitted(ROUTE_EXEC, SCHED_ACCEPTED);
+	work(w, a);
+	gate(&changes_wait, true);
+	claim_next = &claim;
+	b = submit(ROUTE_EXEC);
+	UNTIL_STATE(a, GONE);
+	ck_assert(!b->done);
+	gate(&changes_wait, false);
+	RIG_UNTIL(&rig, b->done);
+	ck_assert_int_eq(b->verdict, SCHED_ACCEPTED);
+	work(w, b);
 }
 END_TEST
 
@@ -1494,6 +1693,8 @@ sched_suite(void)
 	tcase_add_test(t, fifo_within_a_route);
 	tcase_add_test(t, nobody_jumps_the_queue);
 	tcase_add_test(t, oldest_first_over_routes);
+	tcase_add_test(t, priority_over_routes);
+	tcase_add_test(t, nobody_starves);
 	tcase_add_test(t, max_running_is_respected);
 	tcase_add_loop_test(t, order_survives_a_store_that_fails, 0, 2);
 
@@ -1505,6 +1706,10 @@ sched_suite(void)
 	tcase_add_test(t, module_over_its_time);
 	tcase_add_loop_test(t, rerun_rule, 0, METHOD_N * RERUN_N * 2);
 	tcase_add_test(t, rerun_in_order);
+	tcase_add_loop_test(t, retry_rule, 0, METHOD_N * 3);
+	tcase_add_test(t, retry_delay_doubles);
+	tcase_add_test(t, delayed_in_order);
+	tcase_add_test(t, cancelled_is_not_tried_again);
 	tcase_add_loop_test(t, end_cannot_be_committed, 0, 3);
 
 	t = add_case(s, "link");
@@ -1520,6 +1725,7 @@ sched_suite(void)
 	t = add_case(s, "expiry");
 	tcase_add_test(t, expires_to_the_second);
 	tcase_add_test(t, reader_holds_it);
+	tcase_add_test(t, claimed_by_one_that_goes);
 	tcase_add_loop_test(t, removed_while_read, 0, 2);
 	tcase_add_test(t, running_never_expires);
 

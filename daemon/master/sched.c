@@ -241,6 +241,7 @@ sched_new(struct event_base *base, struct store *store,
 	s->later = evtimer_new(base, sched_on_later, s);
 	s->wake = evtimer_new(base, sched_on_wake, s);
 	if (s->expire != NULL && s->retry != NULL && s->quiet != NULL &&
+	    s->later != NULL &&
 	    s->wake != NULL && sched_take_conf(s, conf) == 0)
 		s->proc = proc_new(base, launcher_fd, conf, &events);
 	if (s->proc == NULL) {
