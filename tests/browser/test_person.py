@@ -122,6 +122,7 @@ def test_a_download(browser, apache, task):
         assert "download has begun" in browser.text("state")
         again = browser.find("again")
         assert again.is_displayed() and not browser.find("cancel").is_displayed()
+        shoot_all(browser, "download")
         before = len(browser.requests())
         os.unlink(path)
         again.find_element("tag name", "a").click()
@@ -186,6 +187,7 @@ def test_the_connection_is_lost(js_browser, apache, make):
     d.kill()
     shows(js_browser, "state", "Connection lost, trying again")
     assert js_browser.driver.title.startswith("Connection lost")
+    shoot_all(js_browser, "lost")
     d.start()           # its store was in memory: the task has gone
     until(lambda: "No such task" in js_browser.text(), "it finds out", 60)
     js_browser.check(apache.url, [503, 500, 404])
