@@ -3,6 +3,7 @@
 import os
 import resource
 import select
+import shutil
 import signal
 import socket
 import threading
@@ -11,7 +12,7 @@ import time
 import pytest
 
 from client import connect, parse_cgi, read_all, scgi_head, until
-from harness import SANITIZED
+from harness import MASTER_USER, ROOT, SANITIZED
 from test_contract import HELLO, check_pending, check_problem, gate    # noqa: F401 (a fixture)
 
 MANY = 10_000
@@ -366,7 +367,11 @@ def test_share(make, world, gate):                      # noqa: F811
 
 def test_share_at_the_same_moment(make, world, gate):   # noqa: F811
     """share: also those that come while the first one is being committed"""
-    d = make(routes=SHARED, store="sqlite:" + world.path("spare", "spool", "share.db"))
+    own = world.path("spare", "share")
+    os.mkdir(own, 0o700)
+    if ROOT:
+        shutil.chown(own, MASTER_USER)
+    d = make(routes=SHARED, store=f"sqlite:{own}/tasks.db")
     slow_script(world, gate)
     asked = [Asked(d.request, "GET", "/share/slow") for _ in range(40)]
     answers = [a.get() for a in asked]
