@@ -256,6 +256,9 @@ def test_nothing_is_left_over(make, world):
     for i in range(number // 250):
         batch(250, 1000 + i * 250)
     fds_after, rss_after = settled()
+    print(f"launcher, master, workers: {number} tasks later, "
+          f"descriptors {[*fds.values()]} -> {[*fds_after.values()]}, "
+          f"KiB {[*rss.values()]} -> {[*rss_after.values()]}")
     assert fds_after == fds
     if not SANITIZED:
         assert all(rss_after[p] - rss[p] < 1024 for p in family), (rss, rss_after)
