@@ -1062,7 +1062,7 @@ START_TEST(waits_with_its_submission)
 	ck_assert(!client_ended(&cl));
 	ck_assert_uint_eq(rig_tasks(), 1);
 	assert_answer(202);
-	ck_assert_int_ge(clock_mono_ms() - start_ms, 999);
+	ck_assert_int_ge(clock_mono_ms() - start_ms, 990); /* a coarse clock */
 	if (_i == 0)
 		ck_assert_ptr_null(client_header(&cl, "Preference-Applied"));
 	else

@@ -504,6 +504,26 @@ START_TEST(owners_come_back)
 }
 END_TEST
 
+/* max-per-client: a user has what he had; who is only an address begins anew. */
+START_TEST(shares_come_back)
+{
+	struct submission sub = { .client = "alice" };
+
+	rig.conf.routes[ROUTE_EXEC].limits.max_per_client = 2;
+	row(TASK_QUEUED, "/exec", "GET")->owner = "alice";
+	row(TASK_RUNNING, "/exec", "GET")->owner = "alice";
+	row(TASK_SUCCEEDED, "/exec", "GET")->owner = "bob";
+	row(TASK_QUEUED, "/exec", "GET")->owner = "bob";
+	row(TASK_QUEUED, "/other", "GET")->owner = "bob";
+	row(TASK_QUEUED, "/exec", "GET");
+	restore();
+	sub.route = sched_route(sched, &rig.conf.routes[ROUTE_EXEC]);
+	ck_assert_int_eq(sched_admit(sched, &sub), SCHED_MANY);
+	sub.client = "bob";
+	ck_assert_int_eq(sched_admit(sched, &sub), SCHED_ACCEPTED);
+}
+END_TEST
+
 /* One that was between two tries waits anew; one that ran has tries left. */
 START_TEST(tries_go_on)
 {
@@ -642,6 +662,7 @@ main(void)
 	tcase_add_test(tc, expired_go_at_once);
 	tcase_add_test(tc, clock_set_back);
 	tcase_add_test(tc, owners_come_back);
+	tcase_add_test(tc, shares_come_back);
 	tcase_add_test(tc, tries_go_on);
 	tcase_add_test(tc, route_has_gone);
 	tcase_add_test(tc, one_id_twice);

@@ -319,7 +319,7 @@ START_TEST(called_when_time_is_up)
 	ck_assert(sched_wait(sched, task_of(&sub), 1, &wait.w));
 	RIG_UNTIL(&rig, wait.called > 0);
 	is_called(&wait, TASK_RUNNING);
-	ck_assert_int_ge(clock_mono_ms() - start_ms, 999);
+	ck_assert_int_ge(clock_mono_ms() - start_ms, 990); /* a coarse clock */
 	nobody_waits();
 }
 END_TEST

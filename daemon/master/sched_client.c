@@ -3,8 +3,8 @@
  *
  * Beside the table, for tasks of routes that have the limit: the others, and
  * those who are in no hurry to flood us, pay nothing.  A client is a name,
- * REMOTE_USER or REMOTE_ADDR; the store does not know it, so after a restart
- * the counts begin anew.
+ * REMOTE_USER or REMOTE_ADDR.  The store knows users, as owners of tasks, and
+ * no addresses: after a restart only users have what they had.
  */
 #include "config.h"
 
@@ -27,12 +27,13 @@ struct counted {
 	struct client	*client;
 };
 
+/* 0: none. */
 static int64_t
-limit_of(const struct sched *s, const struct submission *sub)
+limit_of(const struct sched *s, unsigned int route, const char *name)
 {
-	const struct conf_route *r = s->routes[sub->route].conf;
+	const struct conf_route *r = s->routes[route].conf;
 
-	return r != NULL && sub->client != NULL ? r->limits.max_per_client : 0;
+	return r != NULL && name != NULL ? r->limits.max_per_client : 0;
 }
 
 static struct client *
@@ -47,7 +48,7 @@ find(const struct sched *s, const char *name)
 bool
 sched_client_full(const struct sched *s, const struct submission *sub)
 {
-	int64_t limit = limit_of(s, sub);
+	int64_t limit = limit_of(s, sub->route, sub->client);
 	const struct client *c;
 
 	return limit != 0 && (c = find(s, sub->client)) != NULL &&
@@ -81,15 +82,15 @@ drop_if_idle(struct sched *s, struct client *c)
 }
 
 int
-sched_client_add(struct sched *s, const struct submission *sub,
+sched_client_add(struct sched *s, unsigned int route, const char *name,
     const unsigned char id[TASK_ID_BYTES])
 {
 	struct client *client;
 	struct counted *new;
 
-	if (limit_of(s, sub) == 0)
+	if (limit_of(s, route, name) == 0)
 		return 0;
-	client = find_or_add(s, sub->client);
+	client = find_or_add(s, name);
 	new = client != NULL ? calloc(1, sizeof(*new)) : NULL;
 	if (new != NULL) {
 		memcpy(new->id, id, TASK_ID_BYTES);

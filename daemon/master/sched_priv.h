@@ -183,8 +183,8 @@ void	sched_free_shared(struct sched *);
 
 bool	sched_client_full(const struct sched *, const struct submission *);
 
-/* One more, one less.  -1 without memory. */
-int	sched_client_add(struct sched *, const struct submission *,
+/* One more (of NULL: nobody's), one less.  -1 without memory. */
+int	sched_client_add(struct sched *, unsigned int route, const char *name,
 	    const unsigned char id[TASK_ID_BYTES])
 	__attribute__((warn_unused_result));
 void	sched_client_remove(struct sched *,

@@ -51,6 +51,9 @@ restore_row(const struct store_row *row, void *arg)
 	t->state = row->state;
 	t->attempt = row->attempt;
 	t->method = conf_method(row->method);
+	if (!task_finished(row->state) && sched_client_add(s,
+	    (unsigned int)route, row->owner, row->id) == -1)
+		return restore_failed(r, row);
 	if (row->state == TASK_QUEUED) {
 		sched_count_queued(s, &s->routes[route], 1);
 		sched_list_ready(s, t, false);

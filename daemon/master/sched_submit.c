@@ -205,7 +205,7 @@ add_task(struct sched *s, const struct submission *sub)
 	t = table_add_owned(&s->table, id, owner_digest(sub->owner));
 	if (t == NULL)
 		return NULL;
-	if (sched_client_add(s, sub, id) == 0 &&
+	if (sched_client_add(s, sub->route, sub->client, id) == 0 &&
 	    sched_share_lead(s, sub, id) == 0)
 		return t;
 	sched_client_remove(s, id);

@@ -16,6 +16,7 @@ from harness import MASTER_USER, ROOT, SANITIZED
 from test_contract import HELLO, check_pending, check_problem, gate    # noqa: F401 (a fixture)
 
 MANY = 10_000
+SECOND = 0.98   # the daemon's clock is a coarse one
 
 
 class Asked(threading.Thread):
@@ -67,7 +68,7 @@ def test_wait_that_does_not(shared, server, gate):      # noqa: F811
     """Prefer: wait=N, not finished by then: the 202"""
     start = time.monotonic()
     answer = server.curl("/jobs/sh", body=(gate.wait + HELLO).encode(), **prefer("wait=1"))
-    assert 1 <= time.monotonic() - start < 15
+    assert SECOND <= time.monotonic() - start < 15
     check_pending(answer, "/jobs")
     assert applied(answer) is None
     gate.open()
@@ -106,7 +107,7 @@ def test_max_wait(make, gate):                          # noqa: F811
 route "/none"  {{ exec = "{cgi}/sh.cgi" }}
 route "/some"  {{ exec = "{cgi}/sh.cgi" max-wait = 1 }}
 """)
-    for url, least, most in (("/none", 0, 0.9), ("/some", 1, 10)):
+    for url, least, most in (("/none", 0, 0.9), ("/some", SECOND, 10)):
         start = time.monotonic()
         answer = d.request("POST", url, gate.wait.encode(), **plain("wait=1000"))
         assert answer.status == 202, url
@@ -135,7 +136,7 @@ def test_respond_prefer(make, server, gate):            # noqa: F811
     slow = gate.wait.encode()
     answer = server.curl("/spare/", body=slow)
     check_pending(answer, "/spare")
-    assert answer.seconds >= 1
+    assert answer.seconds >= SECOND
     answer = server.curl("/spare/", body=slow, **prefer("respond-async"))
     check_pending(answer, "/spare")
     assert applied(answer) == "respond-async"
@@ -161,7 +162,7 @@ def test_long_poll_without_end(shared, server, gate):   # noqa: F811
     start = time.monotonic()
     answer = server.curl(f"/jobs/status/{task}", **prefer("wait=1"))
     check_pending(answer, "/jobs")
-    assert 1 <= time.monotonic() - start < 15 and applied(answer) is None
+    assert SECOND <= time.monotonic() - start < 15 and applied(answer) is None
 
 
 def test_long_poll_head(shared, gate):                  # noqa: F811
