@@ -3,10 +3,12 @@ Real web servers, each in its own directory on a port it found free.
 
 What makes a server serve deferd is never written here: it is the snippet in
 examples/, with only the mount, the door and the socket replaced.  Each server
-has it twice: /jobs leads to the daemon that most tests share, /spare to one
-that a test starts for itself.
+has it three times: /jobs leads to the daemon that most tests share, /spare to
+one that a test starts for itself, and so does /private, for USERS only.
 """
 
+import base64
+import hashlib
 import http.client
 import os
 import pwd
@@ -18,6 +20,7 @@ import subprocess
 from client import curl, until
 
 EXAMPLES = os.path.join(os.path.dirname(__file__), "..", "..", "examples")
+USERS = ("alice", "bob")        # their passwords are their names
 WEB_USER = "www-data" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
 
 
@@ -57,7 +60,20 @@ class Server:
 
     def snippets(self):
         return (self.snippet("/jobs", self.world.socket) +
-                self.snippet("/spare", self.world.spare_socket))
+                self.snippet("/spare", self.world.spare_socket) +
+                self.private(self.snippet("/private", self.world.spare_socket)))
+
+    def private(self, snippet):
+        """The same behind basic authentication."""
+        raise NotImplementedError
+
+    def passwords(self, hashed=True):
+        path = os.path.join(self.dir, "passwords")
+        with open(path, "w") as f:
+            for user in USERS:
+                digest = base64.b64encode(hashlib.sha1(user.encode()).digest()).decode()
+                f.write(f"{user}:{'{SHA}' + digest if hashed else user}\n")
+        return path
 
     def start(self):
         os.makedirs(self.dir, exist_ok=True)
@@ -122,7 +138,8 @@ class Apache(Server):
 
     def config(self):
         loads = "".join(f"LoadModule {m}_module {self.modules_dir}/mod_{m}.so\n"
-                        for m in ("authz_core", "alias", "env", "headers") + self.modules)
+                        for m in ("authz_core", "authz_user", "authn_core", "authn_file",
+                                  "auth_basic", "alias", "env", "headers") + self.modules)
         user = f"User {WEB_USER}\nGroup {WEB_USER}\n" if os.geteuid() == 0 else ""
         return (f"{loads}{user}ServerName localhost\nListen 127.0.0.1:{self.port}\n"
                 f"PidFile {self.dir}/pid\nErrorLog {self.log}\nDefaultRuntimeDir {self.dir}\n"
@@ -131,6 +148,10 @@ class Apache(Server):
 
     def extra(self):
         return ""
+
+    def private(self, snippet):
+        return (f'{snippet}<Location "/private">\nAuthType Basic\nAuthName x\n'
+                f"AuthUserFile {self.passwords()}\nRequire valid-user\n</Location>\n")
 
 
 class ApacheCgid(Apache):
@@ -175,6 +196,13 @@ class Nginx(Server):
                 f"{text}}}\n}}\n")
 
 
+    def private(self, snippet):
+        line = "#scgi_param\t\tREMOTE_USER $remote_user;"
+        assert line in snippet
+        return snippet.replace(line, f"auth_basic x;\nauth_basic_user_file {self.passwords()};\n"
+                               + line.lstrip("#"))
+
+
 class Lighttpd(Server):
     binary = "lighttpd"
     chunked = "buffered"
@@ -187,6 +215,14 @@ class Lighttpd(Server):
         return (f'{user}server.bind = "127.0.0.1"\nserver.port = {self.port}\n'
                 f'server.document-root = "{self.dir}"\nserver.errorlog = "{self.log}"\n'
                 f'server.upload-dirs = ( "{self.dir}" )\n{self.snippets()}')
+
+
+    def private(self, snippet):
+        return (f'{snippet}server.modules += ( "mod_auth", "mod_authn_file" )\n'
+                'auth.backend = "plain"\n'
+                f'auth.backend.plain.userfile = "{self.passwords(hashed=False)}"\n'
+                '$HTTP["url"] =~ "^/private(/|$)" {\nauth.require = ( "" => ( "method" => "basic", '
+                '"realm" => "x", "require" => "valid-user" ) )\n}\n')
 
 
 class LighttpdCgi(Lighttpd):
