@@ -111,7 +111,7 @@ has_exec(const struct conf *conf)
 	size_t i;
 
 	for (i = 0; i < conf->nroutes; i++)
-		if (conf->routes[i].exec != NULL)
+		if (conf->routes[i].module == NULL)
 			return true;
 	return false;
 }
@@ -141,13 +141,31 @@ make_pools(struct conf *conf)
 	return 0;
 }
 
+/* Other people's scripts end as they like, until somebody says otherwise. */
+static int
+default_scripts(struct conf_route *r, uint64_t seen)
+{
+	const struct conf_setting *status = conf_table_find("exit-status");
+	const struct conf_setting *handler = conf_table_find("handler");
+
+	if (r->scripts == NULL)
+		return 0;
+	if (!(seen & UINT64_C(1) << (status - conf_table)))
+		r->exit_status_ignore = true;
+	return r->handler != NULL ? 0 :
+	    conf_kinds[KIND_TEXT].set(handler, &r->handler, "defer-script");
+}
+
 int
 conf_complete(struct conf *conf, const uint64_t *seen)
 {
 	size_t i;
 
-	for (i = 0; i < conf->nroutes; i++)
+	for (i = 0; i < conf->nroutes; i++) {
 		inherit_limits(conf, &conf->routes[i], seen[i]);
+		if (default_scripts(&conf->routes[i], seen[i]) == -1)
+			return -1;
+	}
 	if (default_peers(conf) == -1)
 		return -1;
 	return make_pools(conf);

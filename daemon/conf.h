@@ -63,6 +63,8 @@ struct conf_route {
 	char		*host;		/* lower case, no port; NULL: any */
 	char		*exec;		/* absolute path, or NULL */
 	char		*module;	/* file name in module-dir, or an absolute path; NULL */
+	char		*scripts;	/* directory of the scripts that the web server resolves; NULL */
+	char		*handler;	/* what it calls their handler; NULL without scripts */
 	unsigned int	 methods;	/* mask */
 	char		**env;		/* "NAME=value", NULL at the end */
 	bool		 exit_status_ignore; /* exit-status = "ignore" */

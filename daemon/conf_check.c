@@ -152,6 +152,12 @@ conf_check_module(const char *text)
 	return text[0] != '\0' && text[0] != '.' && strlen(text) <= NAME_MAX;
 }
 
+bool
+conf_check_handler(const char *text)
+{
+	return text[0] != '\0' && only(text, LOWER UPPER DIGITS "_-.");
+}
+
 /* What steers the loader, the shell or deferd itself is not for `env`. */
 bool
 conf_check_env(const char *text)

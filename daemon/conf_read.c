@@ -214,6 +214,7 @@ route_cb(cfg_t *cfg, cfg_opt_t *opt)
 {
 	struct conf_route *r;
 	char word[LOG_QUOTED_MAX], *p;
+	int n;
 
 	(void)cfg;
 	r = route_begin(cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1));
@@ -221,11 +222,17 @@ route_cb(cfg_t *cfg, cfg_opt_t *opt)
 		return -1;
 	if (route_pattern(r) == -1)
 		return -1;
-	if ((r->exec == NULL) == (r->module == NULL)) {
-		complain(reader->section_line,
-		    "route %s: expected either exec or module, got %s",
+	n = (r->exec != NULL) + (r->module != NULL) + (r->scripts != NULL);
+	if (n != 1) {
+		complain(reader->section_line, "route %s: expected one of "
+		    "exec, module and scripts, got %s",
 		    log_quote(word, sizeof(word), r->name, strlen(r->name)),
-		    r->exec == NULL ? "neither" : "both");
+		    n == 0 ? "none" : "more");
+		return -1;
+	}
+	if (r->handler != NULL && r->scripts == NULL) {
+		complain(reader->section_line,
+		    "handler: expected in a route with scripts");
 		return -1;
 	}
 	for (p = r->host; p != NULL && *p != '\0'; p++)

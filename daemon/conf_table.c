@@ -182,8 +182,8 @@ const struct conf_setting conf_table[] = {
 	    RANGE(0, 10000000),
 	    .def = "0", .def_words = "0: no limit",
 	    .meaning = "unfinished tasks of one client (REMOTE_USER, else "
-		"REMOTE_ADDR), out of those that came while this was set and "
-		"since the daemon started; above it: 429" },
+		"REMOTE_ADDR; of the latter, those since the daemon started), "
+		"out of those that came while this was set; above it: 429" },
 	{ "max-wait", KIND_SECONDS, LIMIT(max_wait_s), LIVE, RANGE(0, 3600),
 	    .def = "30",
 	    .meaning = "how long a request is held open for the end of its task" },
@@ -206,11 +206,20 @@ const struct conf_setting conf_table[] = {
 
 	{ "exec", KIND_TEXT, ROUTE(exec), LIVE,
 	    .check = conf_check_path, .expected = A_PATH,
-	    .meaning = "the program to run; this or module" },
+	    .meaning = "the program to run; this, module or scripts" },
 	{ "module", KIND_TEXT, ROUTE(module), LIVE,
 	    .check = conf_check_module,
 	    .expected = "a file in module-dir or an absolute path",
-	    .meaning = "the module to call; this or exec" },
+	    .meaning = "the module to call; this, exec or scripts" },
+	{ "scripts", KIND_TEXT, ROUTE(scripts), LIVE,
+	    .check = conf_check_path, .expected = A_PATH,
+	    .meaning = "the directory of scripts that the web server resolves "
+		"(Apache's Action); this, exec or module" },
+	{ "handler", KIND_TEXT, ROUTE(handler), LIVE,
+	    .check = conf_check_handler,
+	    .expected = "the name of a handler, letters, digits, _, - and .",
+	    .def_words = "defer-script, with scripts",
+	    .meaning = "what the web server's Action calls them" },
 	{ "path", KIND_TEXT, ROUTE(pattern), LIVE,
 	    .check = conf_check_pattern,
 	    .expected = "a path that begins with a slash, has no \"//\" and no "
@@ -238,7 +247,7 @@ const struct conf_setting conf_table[] = {
 	    .meaning = "who is next: a step counts as a second of waiting" },
 	{ "exit-status", KIND_EXIT_STATUS, ROUTE(exit_status_ignore), LIVE,
 	    .expected = "\"fail\" or \"ignore\"",
-	    .def = "fail",
+	    .def = "fail", .def_words = "fail; with scripts: ignore",
 	    .meaning = "what an exit status other than 0 does to the task" },
 	{ "respond", KIND_RESPOND, ROUTE(respond_prefer), LIVE,
 	    .expected = "\"async\" or \"prefer\"",

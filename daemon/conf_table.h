@@ -111,6 +111,7 @@ bool	conf_check_exec_path(const char *);
 bool	conf_check_pattern(const char *);
 bool	conf_check_host(const char *);
 bool	conf_check_module(const char *);
+bool	conf_check_handler(const char *);
 bool	conf_check_env(const char *);
 
 /*

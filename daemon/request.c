@@ -23,10 +23,16 @@
  */
 #include "config.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/request.h"
+#include "daemon/script.h"
+
+#define SCRIPT_MOUNT	"/-"		/* behind a script's name: its links */
+#define SCRIPT_LINKS	SCRIPT_MOUNT "/status/"
 
 /* RFC 9110 5.6.2: what a method is made of. */
 static bool
@@ -194,6 +200,151 @@ keep(struct request *req, const char *mount, const char *path)
 	    (host == NULL || req->host != NULL);
 }
 
+/* Has the web server itself, for this very URL, chosen the route's handler? */
+static bool
+is_claimed(const struct conf_route *route, const struct request *req)
+{
+	const char *handler = scgi_find(&req->scgi, "REDIRECT_HANDLER");
+	const char *status = scgi_find(&req->scgi, "REDIRECT_STATUS");
+	const char *url = scgi_find(&req->scgi, "REDIRECT_URL");
+	const char *path = scgi_find(&req->scgi, "PATH_INFO");
+
+	return handler != NULL && strcmp(handler, route->handler) == 0 &&
+	    status != NULL && strcmp(status, "200") == 0 &&
+	    url != NULL && path != NULL && strcmp(url, path) == 0 &&
+	    scgi_find(&req->scgi, "PATH_TRANSLATED") != NULL;
+}
+
+static bool
+matches(const struct conf_route *route, const struct request *req)
+{
+	if (route->scripts != NULL && !is_claimed(route, req))
+		return false;
+	if (route->host != NULL &&
+	    (req->host == NULL || strcmp(route->host, req->host) != 0))
+		return false;
+	if (!route->is_prefix)
+		return strcmp(req->path, route->pattern) == 0;
+	if (strncmp(req->path, route->pattern, route->prefix_len) != 0)
+		return false;
+	return req->path[route->prefix_len] == '/' ||
+	    req->path[route->prefix_len] == '\0';
+}
+
+const struct conf_route *
+request_route(const struct request *req, const struct conf *conf)
+{
+	if (req->scripts != NULL)
+		return req->scripts;
+	for (size_t i = 0; i < conf->nroutes; i++)
+		if (matches(&conf->routes[i], req))
+			return &conf->routes[i];
+	return NULL;
+}
+
+/* The mount of the first `len` bytes of the path, in place of the door's. */
+static int
+mount_script(struct request *req, size_t len)
+{
+	free(req->mount);
+	return asprintf(&req->mount, "%.*s" SCRIPT_MOUNT, (int)len,
+	    req->path) == -1 ? -1 : 0;
+}
+
+/* At a link no file is looked at: the task may be about what is gone. */
+static int
+find_link(struct request *req, const char *infix, const char **why)
+{
+	size_t len = (size_t)(infix - req->path);
+	const char *rest = infix + strlen(SCRIPT_MOUNT);
+
+	if (mount_script(req, len) == -1) {
+		req->mount = NULL;
+		*why = "no memory";
+		return 500;
+	}
+	memmove(req->path, rest, strlen(rest) + 1);
+	return 0;
+}
+
+/*
+ * Which part of PATH_TRANSLATED is the script.  A user who cannot look there
+ * takes all of it, and the worker will know.
+ */
+static int
+find_file(struct request *req, const char *file, const char **why)
+{
+	size_t len = script_split(file), extra, path = strlen(req->path);
+
+	if (len == 0 && errno != EACCES) {
+		*why = "no such script";
+		return 404;
+	}
+	if (len == 0)
+		len = strlen(file);
+	extra = strlen(file + len);
+	if (extra >= path || strcmp(req->path + path - extra, file + len) != 0) {
+		*why = "a script whose file has another name";
+		return 400;
+	}
+	req->extra = req->path + path - extra;
+	req->script = strndup(file, len);
+	if (req->script == NULL || mount_script(req, path - extra) == -1) {
+		req->mount = NULL;
+		*why = "no memory";
+		return 500;
+	}
+	if (script_check(req->scripts->scripts, req->script) == 0 ||
+	    errno == EACCES)
+		return 0;
+	*why = errno == EPERM ? "not an executable file below the root of "
+	    "the scripts" : "no such script";
+	return errno == EPERM ? 403 : 404;
+}
+
+/* 0 also for a request that is about no script. */
+static int
+find_script(struct request *req, const struct conf *conf, const char **why)
+{
+	const struct conf_route *route = request_route(req, conf);
+	const char *file = scgi_find(&req->scgi, "PATH_TRANSLATED");
+	const char *infix;
+
+	if (route == NULL || route->scripts == NULL)
+		return 0;
+	req->scripts = route;
+	if ((*why = path_fault(file)) != NULL)
+		return 400;
+	infix = strstr(req->path, SCRIPT_LINKS);
+	return infix != NULL ? find_link(req, infix, why) :
+	    find_file(req, file, why);
+}
+
+/*
+ * Apache says who it is under another name after its redirect.  The tasks of
+ * a script are found below it only, by whoever may go there: its place is a
+ * part of their owner.
+ */
+static int
+find_owner(struct request *req, const char **why)
+{
+	req->user = scgi_find(&req->scgi, req->scripts != NULL ?
+	    "REDIRECT_REMOTE_USER" : "REMOTE_USER");
+	if (req->user != NULL && *req->user == '\0')
+		req->user = NULL;
+	if (req->scripts == NULL && req->user == NULL)
+		return 0;
+	if (req->scripts == NULL)
+		req->owner = strdup(req->user);
+	else if (asprintf(&req->owner, "%s\n%s",
+	    req->user != NULL ? req->user : "", req->mount) == -1)
+		req->owner = NULL;
+	if (req->owner != NULL)
+		return 0;
+	*why = "no memory";
+	return 500;
+}
+
 int
 request_init(struct request *req, const struct scgi *scgi,
     const struct conf *conf, const char **why)
@@ -224,7 +375,10 @@ request_init(struct request *req, const struct scgi *scgi,
 		*why = "no memory";
 		return 500;
 	}
-	return 0;
+	if ((status = find_script(req, conf, why)) != 0 ||
+	    (status = find_owner(req, why)) != 0)
+		request_fini(req);
+	return status;
 }
 
 void
@@ -233,28 +387,7 @@ request_fini(struct request *req)
 	free(req->mount);
 	free(req->path);
 	free(req->host);
+	free(req->owner);
+	free(req->script);
 	*req = (struct request){ 0 };
-}
-
-static bool
-matches(const struct conf_route *route, const struct request *req)
-{
-	if (route->host != NULL &&
-	    (req->host == NULL || strcmp(route->host, req->host) != 0))
-		return false;
-	if (!route->is_prefix)
-		return strcmp(req->path, route->pattern) == 0;
-	if (strncmp(req->path, route->pattern, route->prefix_len) != 0)
-		return false;
-	return req->path[route->prefix_len] == '/' ||
-	    req->path[route->prefix_len] == '\0';
-}
-
-const struct conf_route *
-request_route(const struct request *req, const struct conf *conf)
-{
-	for (size_t i = 0; i < conf->nroutes; i++)
-		if (matches(&conf->routes[i], req))
-			return &conf->routes[i];
-	return NULL;
 }

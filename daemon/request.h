@@ -11,6 +11,18 @@
  *			(mod_proxy_scgi); it must begin with the setting
  *			`mount`, at a segment boundary, and the rest is the path
  * An empty path is "/".
+ *
+ * A route with `scripts` takes what Apache's `Action NAME` redirects to the
+ * door.  Such a request is believed only as a whole: REDIRECT_HANDLER is the
+ * route's handler, REDIRECT_STATUS is 200, and REDIRECT_URL, the URL whose
+ * access rules have been applied, is PATH_INFO.  Asked directly, the door
+ * gets none of them; a RewriteRule that leads here comes from another URL.
+ *	PATH_INFO		/slow/x.cgi/extra
+ *	PATH_TRANSLATED		/var/www/slow/x.cgi/extra
+ *	mount			/slow/x.cgi/-	so that the links are guarded
+ *						like the script
+ *	path			/slow/x.cgi/extra; for a link what is behind
+ *				the mount, as anywhere else
  */
 #ifndef DAEMON_REQUEST_H
 #define DAEMON_REQUEST_H
@@ -30,12 +42,20 @@ struct request {
 	const char	*query;		/* borrowed; "" if none */
 	char		*host;		/* owned; lower case, no port; may be NULL */
 	int64_t		 content_length; /* or SCGI_LENGTH_UNKNOWN */
+	const char	*user;		/* borrowed; NULL if nobody or "" */
+	char		*owner;		/* owned; whose its task is, NULL: anybody's */
+
+	/* of a route with `scripts` */
+	const struct conf_route *scripts; /* borrowed from conf; NULL: no such */
+	char		*script;	/* owned; its file; NULL at a link */
+	const char	*extra;		/* in path, behind the script's name */
 };
 
 /*
  * Reads a checked block.  0, or the HTTP status to refuse it with: 400 (no
- * method, a path with a control character, NUL or a `..` segment, ...), 404
- * (outside the mount), 500 without memory; *why is a phrase (static) then.
+ * method, a path with a control character, NUL or a `..` segment, ...), 403
+ * (a file that is no script below the root), 404 (outside the mount, or no
+ * such script), 500 without memory; *why is a phrase (static) then.
  */
 int	request_init(struct request *, const struct scgi *,
 	    const struct conf *, const char **why)

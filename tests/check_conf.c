@@ -275,9 +275,11 @@ static const struct {
 	{ "", "f:1: route: expected at least one, got none" },
 	{ "keep = 5\n", "f:2: route: expected at least one, got none" },
 	{ "\nroute \"/x\" {\n\n}\n",
-	    "f:4: route \"/x\": expected either exec or module, got neither" },
+	    "f:4: route \"/x\": expected one of exec, module and scripts, "
+	    "got none" },
 	{ "\nroute \"/x\" {\nexec = \"/x\"\nmodule = \"x.so\"\n}\n",
-	    "f:2: route \"/x\": expected either exec or module, got both" },
+	    "f:2: route \"/x\": expected one of exec, module and scripts, "
+	    "got more" },
 	{ "route \"\" { module = \"x.so\" }",
 	    "f:1: route: expected a title of 1 to 255 bytes, got 0" },
 	{ "route \"x\" {\nmodule = \"x.so\" }",

@@ -463,6 +463,7 @@ static const struct {
 	const char	*type;
 } problem_list[] = {
 	{ PROBLEM_BAD_REQUEST, 400, false, "bad-request" },
+	{ PROBLEM_NO_SCRIPT, 403, false, "no-script" },
 	{ PROBLEM_NO_ROUTE, 404, false, "no-route" },
 	{ PROBLEM_NO_TASK, 404, false, "no-task" },
 	{ PROBLEM_METHOD, 405, false, "method-not-allowed" },

@@ -85,7 +85,7 @@ add_header(SHA2_CTX *ctx, const struct request *req, const char *name)
 static void
 digest_key(struct claim *c, const char *key, const char *route)
 {
-	const char *owner = owner_name(&c->req->scgi);
+	const char *owner = c->req->user;
 	SHA2_CTX ctx;
 
 	SHA256Init(&ctx);

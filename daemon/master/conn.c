@@ -350,7 +350,7 @@ submit(struct conn *c)
 	sub->method = c->req.method;
 	sub->method_name = c->req.method_name;
 	sub->path = c->req.path;
-	sub->owner = owner_name(&c->req.scgi);
+	sub->owner = c->req.owner;
 	sub->claim = c->claim != NULL ? &c->claim->store : NULL;
 	sub->request.head = blob_ref(c->block);
 	body_take(&sub->request.body, &c->intake.body);
@@ -450,7 +450,7 @@ read_body(struct conn *c, const struct conf_route *r)
 static const char *
 client_name(const struct conn *c)
 {
-	const char *user = owner_name(&c->req.scgi);
+	const char *user = c->req.user;
 
 	return user != NULL ? user : scgi_find(&c->req.scgi, "REMOTE_ADDR");
 }
@@ -459,7 +459,7 @@ client_name(const struct conn *c)
 static void
 set_share(struct conn *c, struct submission *sub, const struct conf_route *r)
 {
-	const char *user = owner_name(&c->req.scgi);
+	const char *user = c->req.user;
 	const char *host = c->req.host;
 
 	if (!r->share || c->req.method != METHOD_GET ||
@@ -805,7 +805,7 @@ find_task(const struct conn *c, const struct route_to *to)
 	const struct task *t = sched_find(c->env->sched, to->id);
 
 	if (t == NULL || c->trusted ||
-	    owner_may_see(t, owner_name(&c->req.scgi)))
+	    owner_may_see(t, c->req.owner))
 		return t;
 	return NULL;
 }
@@ -856,6 +856,9 @@ static void
 refuse_head(struct conn *c, int status, const char *why)
 {
 	switch (status) {
+	case 403:
+		refuse(c, PROBLEM_NO_SCRIPT, why);
+		break;
 	case 404:
 		refuse(c, PROBLEM_NO_ROUTE, why);
 		break;

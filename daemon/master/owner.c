@@ -6,14 +6,6 @@
 
 #include "daemon/master/owner.h"
 
-const char *
-owner_name(const struct scgi *scgi)
-{
-	const char *name = scgi_find(scgi, "REMOTE_USER");
-
-	return name != NULL && name[0] != '\0' ? name : NULL;
-}
-
 /* A key before what is hashed is enough here: no digest is ever shown. */
 uint64_t
 owner_digest(const char *name)

@@ -3,7 +3,8 @@
  *
  * A request with REMOTE_USER makes a task that is that user's alone; for
  * anybody else there is no such task.  One without makes a task for whoever
- * has its id.
+ * has its id.  The name that stands for it is request.owner: for a script
+ * that the web server has resolved, its place belongs to it.
  *
  * The store keeps the name.  The table, which answers every look at a link
  * without a disk, has 64 bits of a digest of it: a name may be long, and a
@@ -17,12 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ipc/scgi.h"
 #include "daemon/master/task.h"
-
-/* REMOTE_USER as the web server says it, borrowed; NULL if nobody or "". */
-const char *
-	owner_name(const struct scgi *);
 
 /* Never 0 but for NULL and "".  The same for a name as long as we run. */
 uint64_t

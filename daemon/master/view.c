@@ -62,6 +62,8 @@ static const struct {
 } problems[PROBLEM_N] = {
 	[PROBLEM_BAD_REQUEST] = { 400, 0, "bad-request", "Bad request",
 	    "The request is malformed; no task was made." },
+	[PROBLEM_NO_SCRIPT] = { 403, 0, "no-script", "Not a script",
+	    "What is there may not be run." },
 	[PROBLEM_NO_ROUTE] = { 404, 0, "no-route", "Nothing here",
 	    "Nothing is configured for this path." },
 	[PROBLEM_NO_TASK] = { 404, 0, "no-task", "No such task",

@@ -31,6 +31,7 @@ void	answer_fini(struct answer *);
 /* Why deferd refuses; each has a status, a title and a type URI. */
 enum problem {
 	PROBLEM_BAD_REQUEST,		/* 400 */
+	PROBLEM_NO_SCRIPT,		/* 403 */
 	PROBLEM_NO_ROUTE,		/* 404 */
 	PROBLEM_NO_TASK,		/* 404 */
 	PROBLEM_METHOD,			/* 405 + Allow */

@@ -151,18 +151,24 @@ env_put_path(struct env *e, const struct request *req,
     const struct conf_route *route)
 {
 	const char *rest = "", *root = scgi_find(&req->scgi, "DOCUMENT_ROOT");
+	const char *mount = req->script == NULL ? req->mount : "";
 	size_t cut = strlen(req->path);
 
-	if (route->is_prefix && route->prefix_len <= cut) {
+	if (req->script != NULL) {
+		rest = req->extra;
+		cut = (size_t)(rest - req->path);
+	} else if (route->is_prefix && route->prefix_len <= cut) {
 		cut = route->prefix_len;
 		rest = req->path + cut;
 	}
 	if (env_find(e, "SCRIPT_NAME") == NULL) {
 		env_begin(e, "SCRIPT_NAME", strlen("SCRIPT_NAME"));
-		env_text(e, req->mount, strlen(req->mount));
+		env_text(e, mount, strlen(mount));
 		env_text(e, req->path, cut);
 		env_close(e);
 	}
+	if (req->script != NULL)
+		env_put(e, "SCRIPT_FILENAME", req->script, "");
 	if (*rest == '\0')
 		return;
 	env_put(e, "PATH_INFO", rest, "");
@@ -188,18 +194,62 @@ env_put_joined(struct env *e, const struct scgi *block, struct scgi_iter it)
 	env_close(e);
 }
 
+/* What belongs to the door, and not to the script that it stands for. */
+static bool
+env_is_doors(const char *name)
+{
+	static const char *const doors[] = {
+		"REDIRECT_*", "REMOTE_USER", "AUTH_TYPE", "SCRIPT_FILENAME",
+		"CONTEXT_PREFIX", "CONTEXT_DOCUMENT_ROOT",
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(doors) / sizeof(doors[0]); i++)
+		if (env_matches(doors[i], name))
+			return true;
+	return false;
+}
+
 static void
-env_put_block(struct env *e, const struct scgi *block)
+env_put_block(struct env *e, const struct scgi *block, bool script)
 {
 	struct scgi_iter it = { 0 };
 
 	while (scgi_next(block, &it)) {
-		if (!env_passes(it.name) || env_find(e, it.name) != NULL)
+		if (!env_passes(it.name) || env_find(e, it.name) != NULL ||
+		    (script && env_is_doors(it.name)))
 			continue;
 		if (strncmp(it.name, "HTTP_", 5) == 0)
 			env_put_joined(e, block, it);
 		else
 			env_put(e, it.name, it.value, "");
+	}
+}
+
+/*
+ * Apache has prefixed what was set for the script's folder when it redirected
+ * to the door: here it gets its name back.  The four in `made` are what the
+ * redirect itself has made.
+ */
+static void
+env_put_redirected(struct env *e, const struct scgi *block)
+{
+	static const char prefix[] = "REDIRECT_";
+	static const char *const made[] = {
+		"HANDLER", "STATUS", "URL", "QUERY_STRING",
+	};
+	struct scgi_iter it = { 0 };
+	size_t i, n = strlen(prefix);
+
+	while (scgi_next(block, &it)) {
+		if (strncmp(it.name, prefix, n) != 0)
+			continue;
+		for (i = 0; i < sizeof(made) / sizeof(made[0]); i++)
+			if (strcmp(it.name + n, made[i]) == 0)
+				break;
+		if (i == sizeof(made) / sizeof(made[0]) &&
+		    env_passes(it.name + n))
+			env_put(e, it.name + n, it.value, "");
 	}
 }
 
@@ -238,7 +288,9 @@ env_init(struct env *e, const struct request *req, const struct conf *conf,
 	env_put_path(e, req, route);
 	if (conf->path != NULL)
 		env_put(e, "PATH", conf->path, "");
-	env_put_block(e, &req->scgi);
+	env_put_block(e, &req->scgi, req->script != NULL);
+	if (req->script != NULL)
+		env_put_redirected(e, &req->scgi);
 	env_put(e, "GATEWAY_INTERFACE", "CGI/1.1", "");
 	env_put(e, "QUERY_STRING", req->query, "");
 	return 0;

@@ -31,6 +31,7 @@
 
 #include "daemon/kin.h"
 #include "daemon/log.h"
+#include "daemon/script.h"
 #include "daemon/worker/child.h"
 #include "daemon/worker/exec.h"
 
@@ -141,11 +142,15 @@ static int
 run_start(struct run *r)
 {
 	struct job *job = r->job;
-	struct child child = { job->route->exec, job->env.vec,
+	const char *script = job->req.script;
+	struct child child = { script != NULL ? script : job->route->exec,
+	    job->env.vec,
 	    { -1, -1, -1, -1 }, &job->route->limits, job->slot };
 	int i, error = 0;
 
-	if (run_open(r, child.fd) == -1 ||
+	if ((script != NULL &&
+	    script_check(job->route->scripts, script) == -1) ||
+	    run_open(r, child.fd) == -1 ||
 	    (r->pid = child_start(&child)) == -1)
 		error = errno;
 	for (i = 0; i < CHILD_FD_N; i++)

@@ -178,6 +178,11 @@ job_prepare(struct job *job)
 	}
 	if (!job_read_request(job))
 		return false;
+	if (route->scripts != NULL && job->req.script == NULL) {
+		job_end(job, OUTCOME_FAILED, "the request is for no script "
+		    "of this route");
+		return false;
+	}
 	if (env_init(&job->env, &job->req, conf, route, &about) == -1) {
 		job_end(job, OUTCOME_FAILED, "no memory for the environment");
 		return false;
