@@ -15,13 +15,20 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 build=${BUILD:-$top/build}
 . "$top/tests/packages.sh"
 
-packages_need $packages_build python3 python3-pytest curl apache2-bin nginx lighttpd \
-	chromium chromium-driver python3-selenium || exit 1
+# Without a build there is nothing to count.
+give_up()
+{
+	echo "0 passed, 1 failed"
+	exit 1
+}
 
-(cd "$top" && ./autogen.sh) || exit 1
-mkdir -p "$build" && cd "$build" || exit 1
-"$top/configure" --quiet "$@" || exit 1
-make -j "$(nproc)" all || exit 1
+packages_need $packages_build python3 python3-pytest curl apache2-bin nginx lighttpd \
+	chromium chromium-driver python3-selenium || give_up
+
+(cd "$top" && ./autogen.sh) || give_up
+mkdir -p "$build" && cd "$build" || give_up
+"$top/configure" --quiet "$@" || give_up
+make -j "$(nproc)" all || give_up
 
 export DEFERD_REQUIRE=1
 rm -f tests/*.log tests/*.trs		# of a run before
