@@ -45,7 +45,7 @@ struct model {
 		enum task_state	 state;
 		uint32_t	 attempt;
 		char		 body[16];
-		bool		 in_file;
+		bool		 in_file, claimed;
 	} task[256];
 	int		 n;
 	int64_t		 bytes, tasks;
@@ -179,6 +179,21 @@ message_file(const char *body)
 	return m;
 }
 
+#define CLAIMS	1024		/* more than one batch has */
+
+/* Each one another; borrowed until its batch is applied. */
+static const struct store_claim *
+new_claim(void)
+{
+	static struct store_claim claims[CLAIMS];
+	static unsigned int n;
+	struct store_claim *c = &claims[n % CLAIMS];
+
+	memcpy(c->key, &n, sizeof(n));
+	n++;
+	return c;
+}
+
 static struct store_op
 op_insert(enum task_state to, struct message m)
 {
@@ -186,6 +201,8 @@ op_insert(enum task_state to, struct message m)
 		.kind = STORE_INSERT, .to = to, .now_ms = 1600000000123,
 		.to_attempt = to == TASK_RUNNING, .id = "0123456789abcdef",
 		.route = "/report/*", .method = "POST", .path = "/report/7",
+		.owner = to == TASK_QUEUED ? "alice" : NULL,
+		.claim = to == TASK_QUEUED ? new_claim() : NULL,
 		.message = m,
 	};
 }
@@ -240,6 +257,8 @@ model_note(const struct store_op *op, const char *body, bool in_file)
 	model.task[i].row = op->row;
 	model.task[i].state = op->to;
 	model.task[i].attempt = op->to_attempt;
+	if (op->kind == STORE_INSERT)
+		model.task[i].claimed = op->claim != NULL;
 	if (op->kind == STORE_INSERT || task_finished(op->to)) {
 		memcpy(model.task[i].body, body, 16);
 		model.task[i].in_file = in_file;
@@ -329,6 +348,7 @@ check_row(const struct store_row *r, void *arg)
 	ck_assert_str_eq(r->route, "/report/*");
 	ck_assert_str_eq(r->method, "POST");
 	ck_assert_mem_eq(r->id, "0123456789abcdef", TASK_ID_BYTES);
+	ck_assert_pstr_eq(r->owner, model.task[*i].claimed ? "alice" : NULL);
 	++*i;
 	return 0;
 }
@@ -344,6 +364,24 @@ count_files(const char *dir)
 		n++;
 	closedir(d);
 	return n - 2;
+}
+
+/* Those of the tasks that are there, and no other. */
+static void
+check_claims(struct sqlite *s)
+{
+	int64_t all, theirs;
+	int i, n = 0;
+
+	for (i = 0; i < model.n; i++)
+		n += model.task[i].claimed;
+	ck_assert_int_eq(sqlite_db_number(s->reader,
+	    "SELECT count(*) FROM claims", -1, &all), SQLITE_OK);
+	ck_assert_int_eq(sqlite_db_number(s->reader, "SELECT count(*) FROM "
+	    "claims JOIN tasks USING (row) WHERE owner = 'alice'", -1,
+	    &theirs), SQLITE_OK);
+	ck_assert_int_eq(all, n);
+	ck_assert_int_eq(theirs, n);
 }
 
 /* Exactly what was confirmed; and the books are right. */
@@ -364,6 +402,7 @@ check_model(struct sqlite *s)
 	    "FROM requests) + (SELECT count(*) FROM responses)", -1, &tasks),
 	    SQLITE_OK);
 	ck_assert_int_eq(tasks, model.n);
+	check_claims(s);
 }
 
 static int
@@ -439,6 +478,65 @@ START_TEST(comes_back_after_a_close)
 }
 END_TEST
 
+/* One key, one task: in this life and in the next. */
+START_TEST(claims_come_back)
+{
+	struct store_op op;
+	struct store_claim claim = *new_claim();
+	int life;
+
+	open_db();
+	op = op_insert(TASK_QUEUED, message_text("first"));
+	op.claim = &claim;
+	apply(&op, 1);
+	ck_assert_int_eq(op.verdict, STORE_OK);
+	for (life = 0; life < 3; life++) {
+		op = op_insert(TASK_QUEUED, message_text("second"));
+		memset(op.id, life, TASK_ID_BYTES);
+		claim.request[0] = life == 1;
+		op.claim = &claim;
+		apply(&op, 1);
+		ck_assert_int_eq(op.verdict, STORE_TAKEN);
+		ck_assert_int_eq(op.row, model.task[0].row);
+		ck_assert_mem_eq(op.id, "0123456789abcdef", TASK_ID_BYTES);
+		ck_assert_int_eq(op.same, life != 1);
+		check_crash();
+		close_db();
+		open_db();
+		check_model(db);
+	}
+	ck_assert_int_eq(go(op_remove(0)), STORE_OK);
+	op = op_insert(TASK_QUEUED, message_text("third"));
+	op.claim = &claim;
+	apply(&op, 1);
+	ck_assert_int_eq(op.verdict, STORE_OK);
+	check_model(db);
+	close_db();
+}
+END_TEST
+
+/* A commit that failed has claimed nothing. */
+START_TEST(a_failed_claim_is_free)
+{
+	struct store_claim claim = *new_claim();
+	struct store_op op;
+
+	open_db();
+	for (int i = 0; i < 2; i++) {
+		if (i == 0)
+			shim_arm(SHIM_SYNC, 1, 1, false);
+		op = op_insert(TASK_QUEUED, message_text("again"));
+		op.claim = &claim;
+		apply(&op, 1);
+		ck_assert_int_eq(op.verdict, i == 0 ? STORE_FAILED : STORE_OK);
+		check_crash();
+		shim_disarm();
+	}
+	check_model(db);
+	close_db();
+}
+END_TEST
+
 START_TEST(comes_back_after_a_crash)
 {
 	open_db();
@@ -481,6 +579,7 @@ child_inserts(int fd)
 	open_db();
 	for (;;) {
 		op = op_insert(TASK_QUEUED, message_text("body"));
+		op.claim = NULL;	/* each child would count from there */
 		apply(&op, 1);
 		model.n = 0;
 		if (op.verdict != STORE_OK ||
@@ -1353,6 +1452,9 @@ START_TEST(the_program_that_checks)
 	ck_assert_int_eq(check_program(out, sizeof(out)), CHECK_DAMAGED);
 	ck_assert_msg(strstr(out, "2 rows without their other half"), "%s",
 	    out);
+	shell("UPDATE claims SET row = row + 1000 WHERE row = 1");
+	ck_assert_int_eq(check_program(out, sizeof(out)), CHECK_DAMAGED);
+	ck_assert_msg(strstr(out, "1 claims without their task"), "%s", out);
 	put_bytes(path, 4096 * 2, "\377\377");
 	ck_assert_int_eq(check_program(out, sizeof(out)), CHECK_DAMAGED);
 	ck_assert_msg(strstr(out, "damage: "), "%s", out);
@@ -1367,6 +1469,8 @@ add_file(TCase *tc)
 {
 	tcase_add_test(tc, comes_back_after_a_close);
 	tcase_add_test(tc, comes_back_after_a_crash);
+	tcase_add_test(tc, claims_come_back);
+	tcase_add_test(tc, a_failed_claim_is_free);
 	tcase_add_test(tc, rows_only_grow);
 	tcase_add_test(tc, survives_kill_9);
 	tcase_add_test(tc, a_person_can_read_it);
