@@ -196,7 +196,8 @@ class Daemon:
     def expected_workers(self):
         """`workers` for all executables, and for each module."""
         modules = set(re.findall(r'module = "([^"]*)"', self.routes))
-        return self.settings.get("workers", 2) * (("exec =" in self.routes) + len(modules))
+        programs = "exec =" in self.routes or "scripts =" in self.routes
+        return self.settings.get("workers", 2) * (programs + len(modules))
 
     def serves(self):
         assert self.process.poll() is None, f"deferd ended: {self.log()}"
