@@ -280,6 +280,16 @@ static const struct {
 	{ "\nroute \"/x\" {\nexec = \"/x\"\nmodule = \"x.so\"\n}\n",
 	    "f:2: route \"/x\": expected one of exec, module and scripts, "
 	    "got more" },
+	{ "\nroute \"/x\" {\nexec = \"/x\"\nscripts = \"/x\"\n}\n",
+	    "f:2: route \"/x\": expected one of exec, module and scripts, "
+	    "got more" },
+	{ "route \"/x\" { scripts = \"www\" }",
+	    "f:1: scripts: expected an absolute path, got www" },
+	{ "route \"/x\" {\nscripts = \"/www\" handler = \"a b\" }",
+	    "f:2: handler: expected the name of a handler, letters, digits, "
+	    "_, - and ., got \"a b\"" },
+	{ "route \"/x\" { exec = \"/x\" handler = \"h\" }",
+	    "f:1: handler: expected in a route with scripts" },
 	{ "route \"\" { module = \"x.so\" }",
 	    "f:1: route: expected a title of 1 to 255 bytes, got 0" },
 	{ "route \"x\" {\nmodule = \"x.so\" }",
@@ -666,6 +676,27 @@ START_TEST(test_pools)
 }
 END_TEST
 
+START_TEST(test_scripts)
+{
+	struct conf *c = read_good(ROUTE
+	    "route \"/a\" { scripts = \"/www\" }\n"
+	    "route \"/b\" { scripts = \"/www\" handler = \"h\" "
+	    "exit-status = \"fail\" }\n");
+
+	ck_assert_ptr_null(c->pools[0].module);	/* they are executables */
+	ck_assert_uint_eq(c->routes[1].pool, 0);
+	ck_assert_uint_eq(c->routes[0].pool, 1);
+	ck_assert_ptr_null(c->routes[0].handler);
+	ck_assert(!c->routes[0].exit_status_ignore);
+	ck_assert_str_eq(c->routes[1].scripts, "/www");
+	ck_assert_str_eq(c->routes[1].handler, "defer-script");
+	ck_assert(c->routes[1].exit_status_ignore);
+	ck_assert_str_eq(c->routes[2].handler, "h");
+	ck_assert(!c->routes[2].exit_status_ignore);
+	conf_free(c);
+}
+END_TEST
+
 START_TEST(test_peers_follow_run_as)
 {
 	struct conf *c = read_good("run-as = \"alice\"\n" ROUTE);
@@ -915,6 +946,7 @@ main(void)
 	tcase_add_test(good, test_peers_follow_run_as);
 	tcase_add_loop_test(good, test_sizes, 0, N(sizes));
 	tcase_add_test(good, test_environment);
+	tcase_add_test(good, test_scripts);
 	tcase_add_test(good, test_position);
 	tcase_add_test(good, test_default_text);
 	tcase_add_test(good, test_method);

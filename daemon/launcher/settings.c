@@ -190,8 +190,10 @@ settings_warn(const struct conf *conf)
 	warn_parent("socket", conf->socket_path);
 	warn_parent("control", conf->control_path);
 	warn_parent("pid-file", conf->pid_file);
-	for (i = 0; i < conf->nroutes; i++)
+	for (i = 0; i < conf->nroutes; i++) {
 		warn_path(conf->routes[i].name, conf->routes[i].exec, X_OK);
+		warn_path(conf->routes[i].name, conf->routes[i].scripts, X_OK);
+	}
 	for (i = 0; i < conf->npools; i++)
 		warn_path("module", conf->pools[i].module, R_OK);
 }

@@ -15,6 +15,7 @@ import pytest
 
 import servers
 from client import Answer, until
+from conftest import missing
 from harness import ended
 
 ENV = "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'\nenv -0\n"
@@ -125,7 +126,7 @@ def daemon(world, built):
 @pytest.fixture(scope="module", params=[ScriptsCgid, ScriptsCgi], ids=lambda k: k.name)
 def apache(request, world, daemon):
     if not servers.program("apache2") or not shutil.which("curl"):
-        pytest.skip("apache2 or curl is missing")
+        missing("apache2 or curl")
     server = request.param(world).start()
     yield server
     server.stop()
@@ -134,7 +135,7 @@ def apache(request, world, daemon):
 @pytest.fixture(scope="module")
 def nginx(world, daemon):
     if not servers.program("nginx") or not shutil.which("curl"):
-        pytest.skip("nginx or curl is missing")
+        missing("nginx or curl")
     server = ScriptsNginx(world).start()
     yield server
     server.stop()
@@ -413,7 +414,7 @@ def test_other_peoples_programs(apache, url):
     program = url.split("?")[0].replace("/debian/", "/usr/lib/cgi-bin/")
     program = program.replace("/cgit/", "/usr/lib/cgit/", 1).split(".cgi/")[0]
     if not (os.path.exists(program) or os.path.exists(program + ".cgi")):
-        pytest.skip(f"{program} is not installed")
+        missing(program)
     direct = directly(apache, url)
     assert len(direct.body) > 100, direct
     assert page(outcome(apache, url)) == page(direct)
