@@ -129,6 +129,44 @@ START_TEST(path_is_split_at_the_route)
 }
 END_TEST
 
+/*
+ * What Apache says after its redirect, as the script would have got it without
+ * one: nothing of the door's, and names without the prefix.
+ */
+START_TEST(script_behind_a_redirect)
+{
+	struct conf_route route = { .name = (char []){ "s" },
+	    .pattern = (char []){ "/*" }, .is_prefix = true,
+	    .scripts = (char []){ "/bin" }, .handler = (char []){ "h" } };
+	struct conf_route *const routes = conf.routes;
+	const size_t nroutes = conf.nroutes;
+
+	conf.routes = &route;
+	conf.nroutes = 1;
+	check_env(BASE "SCRIPT_NAME=/cgi-bin/defer.cgi\n"
+	    "SCRIPT_FILENAME=/usr/lib/cgi-bin/defer.cgi\n"
+	    "CONTEXT_PREFIX=/cgi-bin/\nCONTEXT_DOCUMENT_ROOT=/usr/lib\n"
+	    "REMOTE_USER=door\nAUTH_TYPE=Door\nDEFERD_SOCKET=/x\n"
+	    "DOCUMENT_ROOT=/srv\nPATH_INFO=/a/sh/b c\n"
+	    "PATH_TRANSLATED=/bin/sh/b c\nREDIRECT_HANDLER=h\n"
+	    "REDIRECT_STATUS=200\nREDIRECT_URL=/a/sh/b c\n"
+	    "REDIRECT_QUERY_STRING=q\nREDIRECT_REMOTE_USER=ann\n"
+	    "REDIRECT_SET=yes\nREDIRECT_HTTPS=forged\nHTTPS=on\n"
+	    "REDIRECT_PATH=/evil\nREDIRECT_LD_PRELOAD=x\n"
+	    "REDIRECT_HTTP_PROXY=x\nREDIRECT_DEFERD_TASK_ID=x\n"
+	    "REDIRECT_CONTENT_LENGTH=9\nREDIRECT_REDIRECT_STATUS=200\n"
+	    "REDIRECT_lower=x\nREDIRECT_=x\n", &route, &no_body,
+	    "DEFERD_TASK_ID=id\nDOCUMENT_ROOT=/srv\n" ALWAYS
+	    "HTTPS=on\nPATH=/usr/bin:/bin\nPATH_INFO=/b c\n"
+	    "PATH_TRANSLATED=/srv/b c\nQUERY_STRING=\n"
+	    "REDIRECT_STATUS=200\nREMOTE_USER=ann\n"
+	    "REQUEST_METHOD=GET\nSCRIPT_FILENAME=/bin/sh\n"
+	    "SCRIPT_NAME=/a/sh\nSET=yes\n");
+	conf.routes = routes;
+	conf.nroutes = nroutes;
+}
+END_TEST
+
 START_TEST(whole)
 {
 	char *settings[] = { (char []){ "COLOR=red" },
@@ -244,6 +282,7 @@ main(void)
 
 	tcase_add_loop_test(t, path_is_split_at_the_route, 0, N(paths));
 	tcase_add_test(t, whole);
+	tcase_add_test(t, script_behind_a_redirect);
 	tcase_add_loop_test(t, names_that_pass, 0, N(names));
 	tcase_add_test(t, worst_block);
 	suite_add_tcase(s, t);
