@@ -336,13 +336,24 @@ find_owner(struct request *req, const char **why)
 		return 0;
 	if (req->scripts == NULL)
 		req->owner = strdup(req->user);
-	else if (asprintf(&req->owner, "%s\n%s",
-	    req->user != NULL ? req->user : "", req->mount) == -1)
+	else if (asprintf(&req->owner, "%s\n%s", req->mount,
+	    req->user != NULL ? req->user : "") == -1)
 		req->owner = NULL;
 	if (req->owner != NULL)
 		return 0;
 	*why = "no memory";
 	return 500;
+}
+
+/* No path and no user has a line break in it. */
+const char *
+request_owner_user(const char *owner)
+{
+	const char *place = owner == NULL ? NULL : strchr(owner, '\n');
+
+	if (place != NULL)
+		owner = place + 1;
+	return owner != NULL && *owner != '\0' ? owner : NULL;
 }
 
 int

@@ -62,6 +62,10 @@ int	request_init(struct request *, const struct scgi *,
 	__attribute__((warn_unused_result));
 void	request_fini(struct request *);
 
+/* The user in a request's owner, borrowed from it; NULL if nobody. */
+const char *
+	request_owner_user(const char *owner);
+
 /*
  * The first route that matches path and host, or NULL.  The method is the
  * caller's question (405 and 404 differ).

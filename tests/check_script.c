@@ -206,19 +206,19 @@ static const struct {
 	const char	*mount, *path, *extra, *owner;
 } words[] = {
 	{ { "h", "200", "/x.cgi", "/x.cgi", "/www/x.cgi", NULL },
-	    0, "/x.cgi/-", "/x.cgi", "", "\n/x.cgi/-" },
+	    0, "/x.cgi/-", "/x.cgi", "", "/x.cgi/-\n" },
 	{ { "h", "200", "/x.cgi/a b", "/x.cgi/a b", "/www/x.cgi/a b", "ann" },
-	    0, "/x.cgi/-", "/x.cgi/a b", "/a b", "ann\n/x.cgi/-" },
+	    0, "/x.cgi/-", "/x.cgi/a b", "/a b", "/x.cgi/-\nann" },
 	{ { "h", "200", "/~u/x.cgi/", "/~u/x.cgi/", "/www/x.cgi/", "" },
-	    0, "/~u/x.cgi/-", "/~u/x.cgi/", "/", "\n/~u/x.cgi/-" },
+	    0, "/~u/x.cgi/-", "/~u/x.cgi/", "/", "/~u/x.cgi/-\n" },
 
 	/* links: no file is looked at */
 	{ { "h", "200", "/x.cgi/-/status/" ID, "/x.cgi/-/status/" ID,
 	    "/www/gone.cgi", "ann" },
-	    0, "/x.cgi/-", "/status/" ID, NULL, "ann\n/x.cgi/-" },
+	    0, "/x.cgi/-", "/status/" ID, NULL, "/x.cgi/-\nann" },
 	{ { "h", "200", "/x.cgi/-/status/1/-/status/2",
 	    "/x.cgi/-/status/1/-/status/2", "/www/x.cgi", NULL },
-	    0, "/x.cgi/-", "/status/1/-/status/2", NULL, "\n/x.cgi/-" },
+	    0, "/x.cgi/-", "/status/1/-/status/2", NULL, "/x.cgi/-\n" },
 
 	/* not files that may run */
 	{ { "h", "200", "/none.cgi", "/none.cgi", "/www/none.cgi", NULL },
@@ -252,6 +252,8 @@ START_TEST(believed)
 	ck_assert_str_eq(req.mount, words[_i].mount);
 	ck_assert_str_eq(req.path, words[_i].path);
 	ck_assert_str_eq(req.owner, words[_i].owner);
+	ck_assert_ptr_eq(req.user == NULL ? NULL : strchr(req.owner, '\n') + 1,
+	    request_owner_user(req.owner));
 	if (words[_i].extra == NULL) {
 		ck_assert_ptr_null(req.script);
 	} else {
@@ -289,6 +291,8 @@ START_TEST(not_believed_at_all)
 	ck_assert_str_eq(req.mount, "/cgi-bin/defer.cgi");
 	ck_assert_str_eq(req.user, "door");	/* not what was redirected */
 	ck_assert_str_eq(req.owner, "door");
+	ck_assert_ptr_eq(request_owner_user(req.owner), req.owner);
+	ck_assert_ptr_null(request_owner_user(NULL));
 	request_fini(&req);
 }
 END_TEST

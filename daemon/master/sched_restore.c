@@ -12,6 +12,7 @@
 #include <utlist.h>
 
 #include "daemon/log.h"
+#include "daemon/request.h"
 #include "daemon/master/clock.h"
 #include "daemon/master/owner.h"
 #include "daemon/master/sched_priv.h"
@@ -52,7 +53,8 @@ restore_row(const struct store_row *row, void *arg)
 	t->attempt = row->attempt;
 	t->method = conf_method(row->method);
 	if (!task_finished(row->state) && sched_client_add(s,
-	    (unsigned int)route, row->owner, row->id) == -1)
+	    (unsigned int)route, request_owner_user(row->owner),
+	    row->id) == -1)
 		return restore_failed(r, row);
 	if (row->state == TASK_QUEUED) {
 		sched_count_queued(s, &s->routes[route], 1);
