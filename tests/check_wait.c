@@ -514,6 +514,7 @@ START_TEST(refused_together)
 	struct sub a, b, c;
 
 	rig.conf.c.max_store_bytes = 4;	/* less than a head */
+	rig.conf.routes[ROUTE_EXEC].limits.max_per_client = 5;
 	start();
 	submit_as(&a, "me", "one");
 	submit_as(&b, "me", "one");
