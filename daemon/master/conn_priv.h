@@ -1,0 +1,132 @@
+/*
+ * conn_priv - what the files of conn share, and nobody else sees.
+ *
+ *	conn_head	the head is read, and says what is to be done
+ *	conn_submit	a submission: its body, the task, the 202
+ *	conn_link	what is asked at the link of a task
+ *	conn_wait	requests held until their task ends
+ *	conn_answer	sending what was decided
+ *	conn		birth, deadlines, death
+ */
+#ifndef DAEMON_MASTER_CONN_PRIV_H
+#define DAEMON_MASTER_CONN_PRIV_H
+
+#include "daemon/master/claim.h"
+#include "daemon/master/conn.h"
+#include "daemon/master/intake.h"
+#include "daemon/master/outlet.h"
+#include "daemon/master/prefer.h"
+#include "daemon/master/route.h"
+#include "daemon/master/view.h"
+#include "daemon/request.h"
+#include "ipc/scgi.h"
+
+#define HEAD_READ	4096	/* bytes: most heads fit */
+#define HEAD_CAP	(SCGI_HEAD_MAX + 2 * HEAD_READ)
+#define DOOR_FDS	2	/* its stdin and its stdout */
+
+enum conn_state {
+	CONN_HEAD,
+	CONN_BODY,
+	CONN_STORE,
+	CONN_WAIT,
+	CONN_DRAIN,
+	CONN_ANSWER,
+	CONN_LINGER,
+	CONN_CLOSED
+};
+
+struct conn {
+	const struct conn_env *env;
+	void		*owner;
+	enum conn_state	 state;
+	struct stream	 sock;		/* the connection; closed behind a door */
+	struct stream	 passed[DOOR_FDS]; /* stdin and stdout of a door */
+	struct stream	*in, *out;	/* where body and answer go */
+	struct event	*readable;	/* of sock: HEAD, WAIT, DRAIN, LINGER */
+	int64_t		 deadline_ms;	/* monotonic: HEAD, DRAIN, LINGER */
+	struct buf	 head;		/* and what came behind it */
+	struct blob	*block;		/* the request block */
+	struct request	 req;
+	bool		 has_req;
+	bool		 trusted;	/* it is the operator */
+	bool		 garbled;	/* nobody knows where the request ends */
+	uint64_t	 unread;	/* bytes of body still to come, at least */
+	struct intake	 intake;
+	struct claim	*claim;		/* NULL: no Idempotency-Key */
+	struct outlet	 outlet;
+	struct answer	 answer;
+	struct prefer	 prefer;
+	struct buf	 share;		/* submission.share */
+	bool		 submits;	/* it has made a task, or joined one */
+	bool		 owes_read_end;
+	union {
+		struct submission submission;
+		struct reading	 reading;
+		struct removal	 removal;
+		struct waiter	 waiter;	/* WAIT */
+	} u;				/* STORE */
+};
+
+static inline bool
+conn_has_door(const struct conn *c)
+{
+	return c->in == &c->passed[0];
+}
+
+/* --- conn.c -------------------------------------------------------------- */
+
+/* Its end; the memory goes when the turn of the loop has ended. */
+void	conn_close(struct conn *);
+
+/* Waits for input on sock, until the deadline. */
+void	conn_wait_for_input(struct conn *);
+void	conn_set_deadline(struct conn *, int64_t seconds);
+bool	conn_is_late(const struct conn *);
+
+/* --- conn_answer.c ------------------------------------------------------- */
+
+/* The answer is made (-1: no memory): sends it as soon as the server is ready. */
+void	conn_reply(struct conn *, int made);
+
+/* Answers with a problem document, or the page that says the same. */
+void	conn_refuse(struct conn *, enum problem, const char *detail);
+
+/* The store cannot read or change a task that is there, and stays. */
+void	conn_refuse_now(struct conn *, const struct task *);
+
+/* Reads and forgets, so that others have their turn. */
+void	conn_discard_some(struct conn *);
+
+/* sock is readable in DRAIN, in LINGER. */
+void	conn_on_drainable(struct conn *);
+void	conn_on_lingering(struct conn *);
+
+/* --- conn_submit.c ------------------------------------------------------- */
+
+/* A submission to a route: its body, then the task, then the 202. */
+void	conn_begin_submit(struct conn *, const struct conf_route *);
+
+/* --- conn_link.c --------------------------------------------------------- */
+
+/* What the store knows of a task: asking, and answering with all of it. */
+void	conn_on_info(struct reading *, const struct task *);
+void	conn_read_info(struct conn *, const struct task *,
+	    void (*done)(struct reading *, const struct task *));
+
+/* The 202 of an unfinished task; the response of a finished one. */
+void	conn_show_unfinished(struct conn *, const struct task *);
+void	conn_show_status(struct conn *, const struct task *);
+
+/* DELETE of the link, POST of its cancel. */
+void	conn_remove_task(struct conn *, const struct route_to *);
+
+/* --- conn_wait.c --------------------------------------------------------- */
+
+/* sock is readable while the request is held: its client has gone. */
+void	conn_on_waiting(struct conn *);
+
+/* What the link shows: at once, or held until the task ends. */
+void	conn_show_task(struct conn *, const struct task *);
+
+#endif
