@@ -762,6 +762,7 @@ START_TEST(test_master_killed)
 	ck_assert_int_eq(sscanf(wait_for("log", "group ", 1),
 	    "%*s %*d %*d group %ld %ld", &leader, &inner), 2);
 	worker = pid_of(wait_for("log", "worker group", 1));
+	wait_for("log", "SPAWNED 1", 1);	/* the worker may be faster than this */
 	first = pid_of(wait_for("log", "ready", 1));
 	ck_assert_int_eq(kill(first, SIGKILL), 0);
 	order("spawn 1 0 0");		/* waits in the backlog: not refused */
