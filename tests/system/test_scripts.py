@@ -16,7 +16,7 @@ import pytest
 import servers
 from client import Answer, until
 from conftest import missing
-from harness import ended
+from harness import MASTER_USER, ended
 
 ENV = "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'\nenv -0\n"
 ALICE = "Authorization: Basic " + base64.b64encode(b"alice:a").decode()
@@ -183,7 +183,8 @@ def test_in_htaccess(apache, world):
     """One line in .htaccess is all there is to do, where the handler is not yet set"""
     direct = apache.curl("/plain/env.cgi")
     assert direct.status == 200 and direct.body.decode() == ENV     # nobody runs it
-    world.write("AddHandler defer-script .cgi\n", "www", "plain", ".htaccess")
+    world.write("Action defer-script /cgi-bin/defer.cgi\nAddHandler defer-script .cgi\n",
+                "www", "plain", ".htaccess")
     try:
         assert variables(outcome(apache, "/plain/env.cgi"))["SCRIPT_NAME"] == "/plain/env.cgi"
     finally:
@@ -223,6 +224,30 @@ def test_no_other_way_to_the_task(apache, daemon, url):
         assert (answer.status, answer.state) == (404, None), (way, answer)
     assert daemon.status(task).status == 404
     assert until(lambda: ended(apache.curl(link, headers=[ALICE])), "it has ended").status == 200
+
+
+def test_after_a_restart(apache, daemon):
+    """Durable like the task: its owner and its place are known after a restart"""
+    store = os.path.join(os.path.dirname(daemon.socket), "scripts")
+    os.mkdir(store, 0o700)
+    shutil.chown(store, MASTER_USER)
+    daemon.stop()
+    daemon.settings["store"] = f"sqlite:{store}/tasks.db"
+    try:
+        daemon.start()
+        link = link_of(apache.curl("/slow/env.cgi", headers=[ALICE]))
+        until(lambda: ended(apache.curl(link, headers=[ALICE])), "it has ended")
+        daemon.stop()
+        daemon.start()
+        assert variables(apache.curl(link, headers=[ALICE]))["REMOTE_USER"] == "alice"
+        task = link.rsplit("/", 1)[1]
+        for way in (f"/cgi-bin/defer.cgi/status/{task}", f"/open/env.cgi/-/status/{task}"):
+            assert apache.curl(way, headers=[ALICE]).status == 404
+    finally:
+        daemon.stop()
+        daemon.settings["store"] = "memory"
+        daemon.start()
+        shutil.rmtree(store)
 
 
 def test_directory_index(apache):
