@@ -16,7 +16,7 @@ import pytest
 import servers
 from client import Answer, until
 from conftest import missing
-from harness import MASTER_USER, ended
+from harness import MASTER_USER, ended, find_build
 
 ENV = "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'\nenv -0\n"
 ALICE = "Authorization: Basic " + base64.b64encode(b"alice:a").decode()
@@ -228,6 +228,8 @@ def test_no_other_way_to_the_task(apache, daemon, url):
 
 def test_after_a_restart(apache, daemon):
     """Durable like the task: its owner and its place are known after a restart"""
+    if not find_build("deferd-check"):
+        pytest.skip("built without SQLite")
     store = os.path.join(os.path.dirname(daemon.socket), "scripts")
     os.mkdir(store, 0o700)
     shutil.chown(store, MASTER_USER)
