@@ -306,7 +306,10 @@ printf 'Set-Cookie: a=1\nSet-Cookie: b=2\nCache-Control: max-age=7\n\n\000\377\r
     assert done.all("X-One") in (["a", "b"], ["a, b"])
     assert done.all("Set-Cookie") == ["a=1", "b=2"]
     assert done.all("Cache-Control") == ["max-age=7"]
-    assert done.state == "succeeded" and done.get("Content-Length") == "5"
+    # Apache believes no CGI's length; what does not come in one piece it sends in chunks.
+    length = done.get("Content-Length")
+    assert length == "5" or length is None and server.name.startswith("apache")
+    assert done.state == "succeeded"
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 302, 304, 401, 404, 500, 503])
