@@ -750,6 +750,26 @@ START_TEST(order_survives_a_store_that_fails)
 }
 END_TEST
 
+/* Nobody can run it any more: it fails, and its route goes on. */
+START_TEST(request_is_lost)
+{
+	struct sub *first, *lost, *next;
+
+	rig.slots = 1;
+	start();
+	first = submitted(ROUTE_EXEC, SCHED_ACCEPTED);
+	lost = submitted(ROUTE_EXEC, SCHED_ACCEPTED);
+	forced[STORE_LOAD_REQUEST] = STORE_LOST;
+	work(w, first);
+	UNTIL_STATE(lost, TASK_FAILED);
+	ck_assert_str_eq(looked(lost)->reason, "its request is lost");
+	forced[STORE_LOAD_REQUEST] = STORE_OK;
+	next = submitted(ROUTE_EXEC, SCHED_ACCEPTED);
+	work(w, next);
+	check_clean(3);
+}
+END_TEST
+
 /* --- how it ended ---------------------------------------------------------------------- */
 
 START_TEST(outcomes)
@@ -1296,6 +1316,25 @@ START_TEST(expires_to_the_second)
 }
 END_TEST
 
+/* It is gone for who asks; the store forgets it when it can. */
+START_TEST(expiry_cannot_be_committed)
+{
+	struct store_stats st;
+	struct sub *a;
+
+	forced[STORE_REMOVE] = _i == 0 ? STORE_FAILED : STORE_FULL;
+	a = short_lived();
+	UNTIL_STATE(a, GONE);
+	rig_settle(&rig);
+	store_stats(store, &st);
+	ck_assert_uint_eq(st.tasks, 1);
+	forced[STORE_REMOVE] = STORE_OK;
+	RIG_UNTIL(&rig, (store_stats(store, &st), st.tasks == 0));
+	ck_assert_uint_eq(st.bytes, 0);
+	check_clean(0);
+}
+END_TEST
+
 /*
  * The store knows the task that has the claim when the table does not any
  * more: the row is on its way out.  Nobody is refused for that.
@@ -1697,6 +1736,7 @@ sched_suite(void)
 	tcase_add_test(t, nobody_starves);
 	tcase_add_test(t, max_running_is_respected);
 	tcase_add_loop_test(t, order_survives_a_store_that_fails, 0, 2);
+	tcase_add_test(t, request_is_lost);
 
 	t = add_case(s, "end");
 	tcase_add_loop_test(t, outcomes, 0, 3);
@@ -1724,6 +1764,7 @@ sched_suite(void)
 
 	t = add_case(s, "expiry");
 	tcase_add_test(t, expires_to_the_second);
+	tcase_add_loop_test(t, expiry_cannot_be_committed, 0, 2);
 	tcase_add_test(t, reader_holds_it);
 	tcase_add_test(t, claimed_by_one_that_goes);
 	tcase_add_loop_test(t, removed_while_read, 0, 2);

@@ -1006,6 +1006,56 @@ START_TEST(a_full_disk)
 }
 END_TEST
 
+/*
+ * After a crash, log and index are there; links must work, and what expires
+ * must go, also when there is room for nothing more.
+ */
+START_TEST(starts_on_a_full_disk)
+{
+	int status;
+	pid_t pid;
+
+	if (getuid() != 0 || mount("none", home, "tmpfs", 0, "size=1m") < 0)
+		return;
+	if ((pid = fork()) == 0) {
+		open_db();
+		fill();
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	run("dd if=/dev/zero of=%s/ballast bs=4k 2>/dev/null || :", home);
+	open_db();
+	close_db();
+	ck_assert_int_eq(umount(home), 0);
+}
+END_TEST
+
+/* One that can never be done does not take its batch along. */
+START_TEST(one_bad_operation_fails_alone)
+{
+	struct store_op ops[3];
+
+	open_db();
+	ck_assert_int_eq(go(op_insert(TASK_QUEUED, message_text("a"))),
+	    STORE_OK);
+	ck_assert_int_eq(go(op_insert(TASK_QUEUED, message_text("b"))),
+	    STORE_OK);
+	shell("CREATE TRIGGER bad BEFORE UPDATE ON tasks WHEN old.row = "
+	    "(SELECT min(row) FROM tasks) BEGIN SELECT RAISE(FAIL, 'no'); END");
+	ops[0] = op_move(1, TASK_RUNNING);
+	ops[1] = op_move(0, TASK_RUNNING);
+	ops[2] = op_insert(TASK_QUEUED, message_text("c"));
+	apply(ops, 3);
+	ck_assert_int_eq(ops[0].verdict, STORE_OK);
+	ck_assert_int_eq(ops[1].verdict, STORE_FAILED);
+	ck_assert_int_eq(ops[2].verdict, STORE_OK);
+	shell("DROP TRIGGER bad");
+	check_model(db);
+	close_db();
+}
+END_TEST
+
 static void
 bigger_files(void)
 {
@@ -1287,7 +1337,7 @@ START_TEST(a_body_is_missing)
 	ck_assert(was_said("the body of task 30313233343536373839616263646566 "
 	    "is lost"));
 	ck_assert_int_eq(load(1, STORE_LOAD_RESPONSE), STORE_FAILED);
-	ck_assert_int_eq(load(4, STORE_LOAD_REQUEST), STORE_FAILED);
+	ck_assert_int_eq(load(4, STORE_LOAD_REQUEST), STORE_LOST);
 	ck_assert_int_eq(load(2, STORE_LOAD_RESPONSE), STORE_OK);
 	ck_assert_int_eq(load(0, STORE_LOAD_REQUEST), STORE_OK);
 	while (model.n > 0)
@@ -1490,6 +1540,8 @@ add_faults(TCase *tc)
 {
 	tcase_add_test(tc, a_read_only_directory);
 	tcase_add_test(tc, a_full_disk);
+	tcase_add_test(tc, starts_on_a_full_disk);
+	tcase_add_test(tc, one_bad_operation_fails_alone);
 	tcase_add_test(tc, a_limit_of_file_size);
 	tcase_add_loop_test(tc, each_fault_at_each_place, 0, SHIM_KIND_N);
 	tcase_add_loop_test(tc, each_place_on_a_full_disk, SHIM_WRITE,

@@ -37,6 +37,24 @@ sched_log_end(const struct task *t, const char *why)
 	    log_quote(reason, sizeof(reason), why, strlen(why)));
 }
 
+/*
+ * The disk did not take the response.  Syncing the same file again would
+ * succeed without its bytes being there, so the task has failed.
+ */
+static void
+lose_response(struct sched *s, struct job *job)
+{
+	struct store_op *op = &job->op;
+	uint64_t file = op->message.body.file;
+
+	message_fini(&op->message);
+	op->message = MESSAGE_EMPTY;
+	store_spool_drop(s->store, file);
+	op->to = TASK_FAILED;
+	op->outcome.reason = "the response could not be brought to the disk";
+	sched_save_end(s, job);
+}
+
 static void
 on_saved(struct store_op *op)
 {
@@ -45,6 +63,10 @@ on_saved(struct store_op *op)
 	struct task *t = table_find(&s->table, job->id);
 
 	sched_answered(s);
+	if (op->body_lost) {
+		lose_response(s, job);
+		return;
+	}
 	if (op->verdict == STORE_FAILED || op->verdict == STORE_FULL) {
 		DL_APPEND(s->unsaved, job);
 		sched_retry_later(s);

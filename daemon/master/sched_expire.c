@@ -20,6 +20,7 @@ struct leaving {
 	struct store_op	 op;
 	struct leaving	*prev, *next;
 	struct sched	*sched;
+	bool		 failed;	/* the store could not commit it */
 };
 
 static void
@@ -28,9 +29,28 @@ on_left(struct store_op *op)
 	struct leaving *l = op->arg;
 	struct sched *s = l->sched;
 
+	if (op->verdict == STORE_FAILED || op->verdict == STORE_FULL) {
+		l->failed = true;
+		sched_retry_later(s);
+		sched_answered(s);
+		return;
+	}
 	DL_DELETE(s->leaving, l);
 	free(l);
 	sched_answered(s);
+}
+
+void
+sched_retry_leaving(struct sched *s)
+{
+	struct leaving *l;
+
+	DL_FOREACH(s->leaving, l) {
+		if (!l->failed)
+			continue;
+		l->failed = false;
+		sched_ask(s, &l->op, on_left, l);
+	}
 }
 
 void

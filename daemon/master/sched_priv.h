@@ -149,6 +149,9 @@ void	sched_expire(struct sched *, struct task *);
 void	sched_arm_expire(struct sched *);
 void	sched_on_expire(evutil_socket_t, short, void *);
 
+/* Those that the store could not forget yet. */
+void	sched_retry_leaving(struct sched *);
+
 /* After store_close(): those that it did not call back for. */
 void	sched_free_leaving(struct sched *);
 

@@ -93,8 +93,13 @@ on_loaded(struct store_op *op)
 		job->request = op->message;
 		op->message = MESSAGE_EMPTY;
 	}
-	if (op->verdict == STORE_LOST || t == NULL ||
-	    t->state != TASK_QUEUED) {
+	if (t == NULL || t->state != TASK_QUEUED) {
+		sched_job_drop(s, job);
+		return;
+	}
+	/* Nobody can ever run it: it must not stop its route for ever. */
+	if (op->verdict == STORE_LOST &&
+	    sched_change(s, t, TASK_FAILED, "its request is lost") == 0) {
 		sched_job_drop(s, job);
 		return;
 	}
@@ -189,6 +194,7 @@ sched_on_retry(evutil_socket_t fd, short what, void *arg)
 		sched_save_end(s, job);
 	}
 	sched_retry_changes(s);
+	sched_retry_leaving(s);
 	sched_fail_orphans(s);
 	sched_dispatch(s);
 }

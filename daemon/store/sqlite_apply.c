@@ -421,15 +421,27 @@ is_refused(const struct store_op *op)
 	return op->verdict != STORE_OK;
 }
 
+/* Whether an operation failed for what it is, and not for how the disk is. */
+static bool
+is_its_own(int rc)
+{
+	rc &= 0xff;
+	return rc == SQLITE_CONSTRAINT || rc == SQLITE_CORRUPT ||
+	    rc == SQLITE_TOOBIG || rc == SQLITE_MISMATCH || rc == SQLITE_ERROR;
+}
+
+/* *culprit: the operation that can never be done; or NULL. */
 static int
-run_batch(struct sqlite *s, const struct store_op *op)
+run_batch(struct sqlite *s, struct store_op *op, struct store_op **culprit)
 {
 	struct sqlite_change *c = s->change;
 	int rc = begin(s);
 
+	*culprit = NULL;
 	for (; op && rc == SQLITE_OK; op = op->next)
-		if (!is_refused(op))
-			rc = change(s, op, c++);
+		if (!is_refused(op) && (rc = change(s, op, c++)) != SQLITE_OK &&
+		    is_its_own(rc))
+			*culprit = op;
 	return rc == SQLITE_OK ? commit(s) : rc;
 }
 
@@ -506,6 +518,7 @@ sqlite_apply(void *state, struct store_op *list, int64_t *bytes,
     int64_t *tasks)
 {
 	struct sqlite *s = state;
+	struct store_op *culprit;
 	int rc;
 
 	if (!make_room(s, list)) {
@@ -513,7 +526,9 @@ sqlite_apply(void *state, struct store_op *list, int64_t *bytes,
 		tell_failed(list, STORE_FAILED);
 		return;
 	}
-	rc = run_batch(s, list);
+	/* One that can never be done does not take the others along. */
+	while ((rc = run_batch(s, list, &culprit)) != SQLITE_OK && culprit)
+		culprit->verdict = fail_batch(s, rc);
 	if (rc == SQLITE_OK)
 		tell(s, list, bytes, tasks);
 	else

@@ -90,7 +90,8 @@ load_file(struct sqlite *s, sqlite3_stmt *st, struct body *b)
 	}
 	log_error("store: cannot open the body %016llx: %s",
 	    (unsigned long long)file, strerror(errno));
-	return SQLITE_CANTOPEN;
+	return errno == ENOENT || errno == ENODATA ? SQLITE_NOTFOUND :
+	    SQLITE_CANTOPEN;
 }
 
 static int
@@ -175,9 +176,10 @@ sqlite_load(void *state, struct store_op *op)
 	message_fini(&op->message);
 	blob_unref(&op->texts);
 	op->verdict = STORE_LOST;
-	if (rc != SQLITE_DONE) {
+	if (rc != SQLITE_DONE && (rc != SQLITE_NOTFOUND ||
+	    op->kind != STORE_LOAD_REQUEST)) {
 		op->verdict = STORE_FAILED;
-		if (rc != SQLITE_CANTOPEN)	/* said already */
+		if (rc != SQLITE_CANTOPEN && rc != SQLITE_NOTFOUND)	/* said already */
 			sqlite_db_fault(s, s->reader, "read", rc);
 	}
 }

@@ -175,13 +175,17 @@ mode_is(void *is_wal, int n, char **value, char **name)
  * writes.
  */
 static int
-to_wal(sqlite3 *db)
+to_wal(sqlite3 *db, bool is_new)
 {
 	bool is_wal = false;
-	int rc;
+	int rc = SQLITE_OK;
 
-	rc = sqlite3_exec(db, "PRAGMA auto_vacuum = INCREMENTAL;"
-	    "PRAGMA journal_mode = WAL", mode_is, &is_wal, NULL);
+	if (is_new)
+		rc = sqlite3_exec(db, "PRAGMA auto_vacuum = INCREMENTAL",
+		    NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(db, "PRAGMA journal_mode = WAL", mode_is,
+		    &is_wal, NULL);
 	return rc == SQLITE_OK && !is_wal ? SQLITE_PROTOCOL : rc;
 }
 
@@ -201,7 +205,7 @@ sqlite_schema_open(sqlite3 *db, const char *path, sqlite_step *const *steps,
 		    "its schema is %lld, this one knows %d", path,
 		    (long long)is.version, nsteps);
 	if (rc == SQLITE_OK)
-		rc = to_wal(db);
+		rc = to_wal(db, is.objects == 0);
 	if (rc != SQLITE_OK) {
 		sqlite_db_explain(db, rc, path, error);
 		return -1;

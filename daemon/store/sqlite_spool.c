@@ -263,6 +263,6 @@ sqlite_spool_read(const struct sqlite *s, uint64_t file, uint64_t size)
 	if (fstat(fd, &st) == 0 && (uint64_t)st.st_size >= size)
 		return fd;
 	close(fd);
-	errno = EIO;
+	errno = ENODATA;
 	return -1;
 }

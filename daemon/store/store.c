@@ -445,6 +445,7 @@ sync_run(struct work *w)
 
 	if (backend->spool_sync(op->store->state, &op->message.body) == 0)
 		return;
+	op->body_lost = true;
 	op->verdict = errno == ENOSPC || errno == EDQUOT ?
 	    STORE_FULL : STORE_FAILED;
 	log_error("store: cannot sync a body: %s", strerror(errno));
@@ -478,6 +479,7 @@ store_submit(struct store *s, struct store_op *op)
 
 	op->store = s;
 	op->verdict = STORE_OK;
+	op->body_lost = false;
 	if (op_is_load(op) || op->kind == STORE_REMOVE)
 		op->message = MESSAGE_EMPTY;
 	if (op_is_load(op))

@@ -94,6 +94,8 @@ struct store_op {
 
 	enum store_kind	 kind;
 	enum store_verdict verdict;		/* set before done() */
+	bool		 body_lost;		/* its file could not be synced: the kernel
+						 * says so once, so never try it again */
 	void		(*done)(struct store_op *);
 	void		*arg;			/* the caller's */
 
