@@ -145,6 +145,20 @@ gated_sync(void *state, const struct body *body)
 	return fsync(body->fd);
 }
 
+/* As a kernel does it: the error is told once, and then forgotten. */
+static int	syncs_that_fail;
+
+static int
+fake_sync(void *state, const struct body *body)
+{
+	(void)state, (void)body;
+	if (syncs_that_fail == 0)
+		return 0;
+	syncs_that_fail--;
+	errno = EIO;
+	return -1;
+}
+
 static const struct store_backend fake = {
 	.name = "fake", .open = fake_open, .close = fake_close,
 	.scan = fake_scan, .apply = fake_apply, .load = fake_load,
@@ -155,6 +169,7 @@ static const struct store_backend fake_durable = {
 	.name = "fake", .durable = true, .open = fake_open,
 	.close = fake_close, .scan = fake_scan, .apply = fake_apply,
 	.load = fake_load, .spool_create = fake_spool,
+	.spool_sync = fake_sync,
 };
 
 static const struct store_backend gated = {
@@ -827,6 +842,24 @@ START_TEST(response_in_a_file)
 	check_removal(ask_removal(a), REMOVAL_DONE, GONE);
 	store_stats(store, &st);
 	ck_assert_uint_eq(st.bytes, 0);
+}
+END_TEST
+
+/* The second sync would say yes, and the bytes would not be there. */
+START_TEST(response_that_the_disk_did_not_take)
+{
+	struct store_stats st;
+	struct sub *a;
+
+	start_on(&fake_durable);
+	syncs_that_fail = 1;
+	a = done_in_spool(100000, 100000, true);
+	ck_assert_int_eq(state_of(a), TASK_FAILED);
+	ck_assert_str_eq(looked(a)->reason,
+	    "the response could not be brought to the disk");
+	store_stats(store, &st);
+	ck_assert_uint_lt(st.bytes, 1000);
+	check_clean(1);
 }
 END_TEST
 
@@ -1741,6 +1774,7 @@ sched_suite(void)
 	t = add_case(s, "end");
 	tcase_add_loop_test(t, outcomes, 0, 3);
 	tcase_add_test(t, response_in_a_file);
+	tcase_add_test(t, response_that_the_disk_did_not_take);
 	tcase_add_loop_test(t, response_in_a_file_that_is_not_so, 0, 4);
 	tcase_add_test(t, module_crash);
 	tcase_add_test(t, module_over_its_time);
