@@ -347,7 +347,7 @@ info(const struct view_progress *p, int64_t expires_ms)
 	doc = json_loadb((const char *)answer.body.bytes->data,
 	    answer.body.bytes->len, JSON_REJECT_DUPLICATES, NULL);
 	ck_assert_ptr_nonnull(doc);
-	ck_assert_uint_eq(json_object_size(doc), 13);
+	ck_assert_uint_eq(json_object_size(doc), 14);
 }
 
 /* A member, or one of a member: "http" or "http.size"; as JSON. */
@@ -385,6 +385,7 @@ START_TEST(info_of_a_queued_task)
 	is("finished", "null");
 	is("expires", "null");
 	is("attempts", "0");
+	is("tries", "[]");
 	is("progress", "null");
 	is("http", "null");
 	is("exit", "null");
@@ -435,8 +436,14 @@ START_TEST(info_of_a_failure)
 	task.attempt = 3;
 	op.outcome.reason = "killed";
 	op.outcome.wait_status = 9;
+	op.tries = blob_new("1\t1700000000123\ttoo slow\nnonsense\n"
+	    "2\t1700000001123\t\xff!\n3\t17", 57);
 	info(NULL, CHANGED);
+	blob_unref(&op.tries);
 	is("attempts", "3");
+	is("tries", "[{\"attempt\":1,\"ended\":\"2023-11-14T22:13:20.123Z\","
+	    "\"reason\":\"too slow\"},{\"attempt\":2,\"ended\":"
+	    "\"2023-11-14T22:13:21.123Z\",\"reason\":\"\xef\xbf\xbd!\"}]");
 	is("http", "null");
 	is("exit.signal", "9");
 	is("reason", "\"killed\"");

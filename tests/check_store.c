@@ -343,6 +343,7 @@ load_fini(struct store_op *op)
 {
 	message_fini(&op->message);
 	blob_unref(&op->texts);
+	blob_unref(&op->tries);
 }
 
 static void
@@ -479,6 +480,34 @@ START_TEST(info_in_every_state)
 	load_fini(&got);
 	ck_assert_int_eq(removed(row), STORE_OK);
 	ck_assert_int_eq(load(&got, STORE_LOAD_INFO, row), STORE_LOST);
+	close_store();
+}
+END_TEST
+
+/* Why an attempt was followed by another: line by line, and only told ones. */
+START_TEST(tries_are_listed)
+{
+	struct store_op op, got;
+	int64_t row;
+
+	open_store(_i);
+	row = insert(TASK_QUEUED);
+	for (uint32_t attempt = 1; attempt <= 3; attempt++) {
+		op = op_move(row, TASK_QUEUED, attempt - 1, TASK_RUNNING);
+		op.to_attempt = attempt;
+		ck_assert_int_eq(go(&op), STORE_OK);
+		op = op_move(row, TASK_RUNNING, attempt, TASK_QUEUED);
+		op.now_ms = 1000 * attempt;
+		op.tried = attempt == 1 ? "a\tb\nc" : attempt == 3 ? "d" : NULL;
+		ck_assert_int_eq(go(&op), STORE_OK);
+	}
+	op = op_move(row, TASK_QUEUED, 1, TASK_RUNNING);	/* LOST */
+	op.tried = "no";
+	ck_assert_int_eq(go(&op), STORE_LOST);
+	ck_assert_int_eq(load(&got, STORE_LOAD_INFO, row), STORE_OK);
+	check_blob(got.tries, "1\t1000\ta b c\n3\t3000\td\n");
+	load_fini(&got);
+	ck_assert_int_eq(removed(row), STORE_OK);
 	close_store();
 }
 END_TEST
@@ -1457,6 +1486,7 @@ add_for_each(TCase *tc)
 	tcase_add_loop_test(tc, a_request_comes_back, 0, NBACKENDS);
 	tcase_add_loop_test(tc, a_response_comes_back, 0, NBACKENDS);
 	tcase_add_loop_test(tc, info_in_every_state, 0, NBACKENDS);
+	tcase_add_loop_test(tc, tries_are_listed, 0, NBACKENDS);
 	tcase_add_loop_test(tc, no_response_no_words, 0, NBACKENDS);
 	tcase_add_loop_test(tc, each_move_in_each_state, 0, NBACKENDS);
 	tcase_add_loop_test(tc, attempts_count, 0, NBACKENDS);

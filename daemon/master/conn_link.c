@@ -81,6 +81,7 @@ free_info(struct store_op *op)
 {
 	message_fini(&op->message);
 	blob_unref(&op->texts);
+	blob_unref(&op->tries);
 }
 
 void

@@ -53,7 +53,10 @@ sched_change(struct sched *s, const struct task *t, enum task_state to,
 	memcpy(c->id, t->id, TASK_ID_BYTES);
 	c->op.message = MESSAGE_EMPTY;
 	c->op.outcome.wait_status = -1;
-	c->op.outcome.reason = reason;
+	if (to == TASK_QUEUED)
+		c->op.tried = reason;
+	else
+		c->op.outcome.reason = reason;
 	sched_set_move(&c->op, t, to, t->attempt);
 	sched_ask(s, &c->op, on_changed, c);
 	return 0;

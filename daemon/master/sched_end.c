@@ -118,7 +118,7 @@ end_task(struct sched *s, struct job *job, enum task_state to,
 	job->again = (to == TASK_FAILED || to == TASK_TIMED_OUT) &&
 	    sched_may_try_again(s, t);
 	sched_set_move(&job->op, t, job->again ? TASK_QUEUED : to, t->attempt);
-	job->op.outcome.reason = reason;
+	job->op.outcome.reason = job->op.tried = reason;
 	sched_save_end(s, job);
 }
 
@@ -212,12 +212,13 @@ ended_by_time(struct sched *s, struct job *job)
 static void
 interrupted(struct sched *s, struct job *job, bool charged)
 {
+	static const char why[] = "it was interrupted: its worker process died";
 	struct task *t = table_find(&s->table, job->id);
 
 	if (t != NULL && sched_may_rerun(s, t, charged))
-		end_task(s, job, TASK_QUEUED, NULL);
+		end_task(s, job, TASK_QUEUED, why);
 	else
-		fail(s, job, "it was interrupted: its worker process died");
+		fail(s, job, why);
 }
 
 void

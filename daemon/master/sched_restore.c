@@ -98,9 +98,9 @@ set_ends(struct sched *s, struct sched_route *r)
 static int
 settle_running(struct sched *s, struct task *t)
 {
-	if (sched_may_rerun(s, t, true) || sched_may_try_again(s, t))
-		return sched_change(s, t, TASK_QUEUED, NULL);
-	return sched_change(s, t, TASK_FAILED,
+	bool again = sched_may_rerun(s, t, true) || sched_may_try_again(s, t);
+
+	return sched_change(s, t, again ? TASK_QUEUED : TASK_FAILED,
 	    "it was interrupted: the daemon was restarted");
 }
 

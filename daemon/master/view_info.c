@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -100,6 +101,56 @@ set_exit(json_t *doc, const struct task *task, const struct store_op *op)
 	return view_json_set(doc, "exit", exit);
 }
 
+/* One line of store_op.tries; anything else is left out. */
+static int
+add_try(json_t *list, const char *line, size_t len)
+{
+	char text[STORE_TRY_MAX];
+	unsigned int attempt;
+	long long ended_ms;
+	int at = 0;
+	json_t *try;
+
+	if (len >= sizeof(text))
+		return 0;
+	memcpy(text, line, len);
+	text[len] = '\0';
+	if (sscanf(text, "%u\t%lld\t%n", &attempt, &ended_ms, &at) < 2 ||
+	    at == 0)
+		return 0;
+	try = json_object();
+	if (view_json_set(try, "attempt", json_integer(attempt)) ||
+	    view_json_set_time(try, "ended", ended_ms) ||
+	    view_json_set(try, "reason",
+	    view_json_text(text + at, strlen(text + at)))) {
+		json_decref(try);
+		return -1;
+	}
+	return json_array_append_new(list, try);
+}
+
+/* The attempts that were followed by another. */
+static int
+set_tries(json_t *doc, const struct store_op *op)
+{
+	const char *at = op->tries != NULL ? (char *)op->tries->data : NULL;
+	const char *end = at != NULL ? at + op->tries->len : NULL;
+	json_t *list = json_array();
+
+	while (list != NULL && at < end) {
+		const char *nl = memchr(at, '\n', (size_t)(end - at));
+
+		if (nl == NULL)
+			break;
+		if (add_try(list, at, (size_t)(nl - at)) == -1) {
+			json_decref(list);
+			return -1;
+		}
+		at = nl + 1;
+	}
+	return view_json_set(doc, "tries", list);
+}
+
 json_t *
 view_info_document(const struct task *task, const struct store_op *op,
     const struct view_info *info)
@@ -113,6 +164,7 @@ view_info_document(const struct task *task, const struct store_op *op,
 	    set_text(doc, "path", op->path) ||
 	    set_times(doc, task, op, info) ||
 	    view_json_set(doc, "attempts", json_integer(task->attempt)) ||
+	    set_tries(doc, op) ||
 	    set_progress(doc, info->progress) ||
 	    set_http(doc, task, op) ||
 	    set_exit(doc, task, op) ||

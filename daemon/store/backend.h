@@ -90,6 +90,9 @@ words_bytes(const struct store_op *op)
 	    (op->claim ? sizeof(*op->claim) : 0);
 }
 
+/* The line that op->tried adds to the tries of its task.  Gives out. */
+char	*store_try_line(char out[STORE_TRY_MAX], const struct store_op *);
+
 /* store_open() with the back-end that conf->store names. */
 struct store *
 	store_open_backend(struct event_base *, const struct conf *,

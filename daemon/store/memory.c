@@ -39,6 +39,7 @@
 struct entry {
 	struct message	 message;
 	struct blob	*facts;
+	struct blob	*tries;		/* most have none */
 	int64_t		 started_ms;	/* of the last attempt, or 0 */
 	uint32_t	 serial;	/* 0: a free place */
 	uint32_t	 attempt;	/* free: the next free place */
@@ -184,6 +185,7 @@ entry_new(struct memory *m)
 	m->serial = m->serial % INT32_MAX + 1;
 	m->count++;
 	e->serial = m->serial;
+	e->tries = NULL;
 	return e;
 }
 
@@ -201,6 +203,7 @@ static void
 entry_free(struct memory *m, struct entry *e)
 {
 	blob_unref(&e->facts);
+	blob_unref(&e->tries);
 	e->serial = 0;
 	e->attempt = m->free;
 	m->free = (uint32_t)(e - m->entry);
@@ -335,6 +338,25 @@ entry_finish(struct entry *e, struct store_op *op)
 	return 0;
 }
 
+static int
+entry_tried(struct entry *e, const struct store_op *op)
+{
+	size_t before = e->tries ? e->tries->len : 0;
+	char line[STORE_TRY_MAX];
+	struct blob *tries;
+
+	store_try_line(line, op);
+	tries = blob_new(NULL, before + strlen(line));
+	if (!tries)
+		return -1;
+	if (e->tries)
+		memcpy(tries->data, e->tries->data, before);
+	memcpy(tries->data + before, line, strlen(line));
+	blob_unref(&e->tries);
+	e->tries = tries;
+	return 0;
+}
+
 static enum store_verdict
 memory_move(struct memory *m, struct store_op *op, int64_t *bytes)
 {
@@ -345,6 +367,8 @@ memory_move(struct memory *m, struct store_op *op, int64_t *bytes)
 		return STORE_LOST;
 	before = entry_bytes(e);
 	if (task_finished(op->to) && entry_finish(e, op) < 0)
+		return no_memory();
+	if (op->to == TASK_QUEUED && op->tried && entry_tried(e, op) < 0)
 		return no_memory();
 	if (op->to == TASK_RUNNING)
 		e->started_ms = op->now_ms;
@@ -403,6 +427,7 @@ load_info(struct entry *e, struct store_op *op)
 	op->texts = blob_ref(e->facts);
 	facts_read(op->texts, op);
 	op->started_ms = e->started_ms;
+	op->tries = blob_ref(e->tries);
 }
 
 static void

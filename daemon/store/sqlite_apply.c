@@ -52,7 +52,8 @@ static const char *const sql[SQL_N] = {
 	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
 	[SQL_MOVE] =
 	    "UPDATE tasks SET state = ?4, attempt = ?5, changed = ?6,"
-	    " started = iif(?4 = 'running', ?6, started)"
+	    " started = iif(?4 = 'running', ?6, started),"
+	    " tries = iif(?7 IS NULL, tries, ifnull(tries, '') || ?7)"
 	    " WHERE row = ?1 AND state = ?2 AND attempt = ?3",
 	[SQL_FINISH] =
 	    "UPDATE tasks SET state = ?4, attempt = ?5, changed = ?6,"
@@ -322,12 +323,19 @@ static int
 change_move(struct sqlite *s, const struct store_op *op,
     struct sqlite_change *c)
 {
+	sqlite3_stmt *st = s->sql[SQL_MOVE];
+	char line[STORE_TRY_MAX];
 	bool moved;
 	int rc;
 
 	if (task_finished(op->to))
 		return change_finish(s, op, c);
-	rc = update_task(s, op, s->sql[SQL_MOVE], &moved);
+	rc = op->to == TASK_QUEUED && op->tried ?
+	    bind_text(st, 7, store_try_line(line, op)) :
+	    sqlite3_bind_null(st, 7);
+	if (rc != SQLITE_OK)
+		return rc;
+	rc = update_task(s, op, st, &moved);
 	if (!moved)
 		c->verdict = STORE_LOST;
 	return rc;

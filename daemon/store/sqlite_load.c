@@ -22,13 +22,14 @@ static const char sql_response[] =
 	" FROM responses p JOIN tasks t ON t.row = p.row WHERE p.row = ?1";
 static const char sql_info[] =
 	"SELECT p.head, NULL, NULL, p.size, ifnull(p.wait_status, -1),"
-	" p.cpu_us, p.max_rss_kib, t.method, t.path, p.reason, NULL, t.started"
-	" FROM tasks t LEFT JOIN responses p ON p.row = t.row WHERE t.row = ?1";
+	" p.cpu_us, p.max_rss_kib, t.method, t.path, p.reason, NULL, t.started,"
+	" t.tries FROM tasks t LEFT JOIN responses p ON p.row = t.row WHERE t.row = ?1";
 
 enum {
 	COL_HEAD, COL_BODY, COL_FILE, COL_SIZE,
 	COL_WAIT_STATUS, COL_CPU_US, COL_MAX_RSS_KIB,
-	COL_METHOD, COL_PATH, COL_REASON, COL_LOG, COL_STARTED
+	COL_METHOD, COL_PATH, COL_REASON, COL_LOG, COL_STARTED,
+	COL_TRIES		/* sql_info only */
 };
 
 static int
@@ -157,6 +158,9 @@ load_row(struct sqlite *s, sqlite3_stmt *st, struct store_op *op)
 	taken = load_message(s, st, &op->message);
 	if (taken == SQLITE_OK && op->kind != STORE_LOAD_REQUEST)
 		taken = load_words(st, op);
+	if (taken == SQLITE_OK && op->kind == STORE_LOAD_INFO &&
+	    !load_blob(st, COL_TRIES, &op->tries))
+		taken = SQLITE_NOMEM;
 	return taken == SQLITE_OK ? SQLITE_ROW : taken;
 }
 
@@ -175,6 +179,7 @@ sqlite_load(void *state, struct store_op *op)
 		return;
 	message_fini(&op->message);
 	blob_unref(&op->texts);
+	blob_unref(&op->tries);
 	op->verdict = STORE_LOST;
 	if (rc != SQLITE_DONE && (rc != SQLITE_NOTFOUND ||
 	    op->kind != STORE_LOAD_REQUEST)) {

@@ -40,7 +40,8 @@ static const char version_1[] =
 	"  route TEXT NOT NULL,"
 	"  method TEXT NOT NULL,"
 	"  path TEXT NOT NULL,"
-	"  owner TEXT"				/* a user's name, or NULL */
+	"  owner TEXT,"				/* a user's name, or NULL */
+	"  tries TEXT"				/* store.h; of those tried again */
 	") STRICT;"
 
 	/* of tasks that came with an Idempotency-Key; SHA-256 of both */

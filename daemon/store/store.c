@@ -132,6 +132,21 @@ op_leaves_message(const struct store_op *op)
 	    (op->kind == STORE_REMOVE || op_brings_message(op));
 }
 
+char *
+store_try_line(char out[STORE_TRY_MAX], const struct store_op *op)
+{
+	int n = snprintf(out, STORE_TRY_MAX, "%u\t%lld\t",
+	    (unsigned int)op->from_attempt, (long long)op->now_ms);
+	char *at = out + n, *end = out + STORE_TRY_MAX - 2;
+
+	/* One line with two tabs, whatever a task has said. */
+	for (const char *p = op->tried; *p != '\0' && at < end; p++)
+		*at++ = (unsigned char)*p < ' ' ? ' ' : *p;
+	*at++ = '\n';
+	*at = '\0';
+	return out;
+}
+
 /* -- budgets -------------------------------------------------------------- */
 
 static bool
@@ -483,7 +498,7 @@ store_submit(struct store *s, struct store_op *op)
 	if (op_is_load(op) || op->kind == STORE_REMOVE)
 		op->message = MESSAGE_EMPTY;
 	if (op_is_load(op))
-		op->texts = NULL;
+		op->texts = op->tries = NULL;
 
 	if (op_is_load(op) && s->reader)
 		op_work(op, s->reader, load_run, load_done);
@@ -563,6 +578,7 @@ load_drop(struct store_op *op)
 {
 	message_fini(&op->message);
 	blob_unref(&op->texts);
+	blob_unref(&op->tries);
 	op->verdict = STORE_FAILED;
 }
 

@@ -86,6 +86,8 @@ struct store_outcome {
 	uint64_t	 max_rss_kib;
 };
 
+#define STORE_TRY_MAX	400	/* bytes of a line of tries, NUL included */
+
 struct store_op {
 	/* the store's, while it borrows the operation */
 	struct store_op	*next;
@@ -135,6 +137,14 @@ struct store_op {
 	int64_t		 started_ms;	/* LOAD_INFO: Unix time it last got to */
 					/* run, 0 if never */
 	struct blob	*texts;			/* LOAD: owns outcome's texts */
+
+	/*
+	 * MOVE from running to queued: why this attempt was not the last, one
+	 * line; borrowed, NULL: not told.  LOAD_INFO gives all that were told:
+	 * lines of attempt TAB Unix time in ms TAB reason; owned, or NULL.
+	 */
+	const char	*tried;
+	struct blob	*tries;
 };
 
 /* One task as the store knew it at start, for store_scan(). */

@@ -139,10 +139,15 @@ def test_retry(make, world):
     assert d.status(task).status == 202
     answer = d.wait(task)
     assert (answer.status, answer.body) == (200, b"hello")
-    assert d.get(f"/status/{task}/info").json["attempts"] == 2
+    known = d.get(f"/status/{task}/info").json
+    assert known["attempts"] == 2 and known["reason"] is None
+    [first] = known["tries"]
+    assert first["attempt"] == 1 and "status 3" in first["reason"]
+    assert known["created"] <= first["ended"] <= known["finished"]
     task = d.submit("/sh", b"exit 3", method="PUT")
     assert d.wait(task).status == 500
-    assert d.get(f"/status/{task}/info").json["attempts"] == 3
+    known = d.get(f"/status/{task}/info").json
+    assert known["attempts"] == 3 and [t["attempt"] for t in known["tries"]] == [1, 2]
     task = d.submit("/sh", b"exit 3", method="POST")
     assert d.wait(task).status == 500
     assert d.get(f"/status/{task}/info").json["attempts"] == 1

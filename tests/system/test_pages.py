@@ -160,7 +160,7 @@ def time_of(text):
 
 
 MEMBERS = ["id", "state", "method", "path", "created", "started", "finished", "expires",
-           "attempts", "progress", "http", "exit", "reason"]
+           "attempts", "tries", "progress", "http", "exit", "reason"]
 
 
 def info(get, task):
