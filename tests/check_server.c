@@ -16,6 +16,7 @@
 
 #include "ipc/sock.h"
 #include "tests/conn_rig.h"
+#include "tests/fds.h"
 
 #define DAEMON_UID	1	/* "daemon" and "nobody", as they are anywhere */
 #define NOBODY_UID	65534
@@ -377,15 +378,6 @@ START_TEST(many_one_after_the_other)
 	finish();
 }
 END_TEST
-
-/* It counts descriptors itself, and accepts before it says EMFILE. */
-static bool
-in_valgrind(void)
-{
-	const char *preload = getenv("LD_PRELOAD");
-
-	return preload != NULL && strstr(preload, "vgpreload") != NULL;
-}
 
 static Suite *
 suite(void)

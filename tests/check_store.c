@@ -24,6 +24,7 @@
 
 #include "daemon/conf.h"
 #include "daemon/store/backend.h"
+#include "tests/fds.h"
 
 /* -- the memory store behind threads -------------------------------------- */
 
@@ -1508,7 +1509,8 @@ add_for_each(TCase *tc)
 	tcase_add_loop_test(tc, a_file_outlives_its_task, 0, NBACKENDS);
 	tcase_add_loop_test(tc, a_response_in_a_file, 0, NBACKENDS);
 	tcase_add_loop_test(tc, a_file_that_came_late, 0, NBACKENDS);
-	tcase_add_loop_test(tc, no_descriptor_left, 0, NBACKENDS);
+	if (!in_valgrind())
+		tcase_add_loop_test(tc, no_descriptor_left, 0, NBACKENDS);
 	tcase_add_loop_test(tc, open_makes_the_spool, 0, NBACKENDS);
 	tcase_add_loop_test(tc, close_with_a_full_queue, 0, NBACKENDS);
 	tcase_add_loop_test(tc, many_lives, 0, NBACKENDS);
