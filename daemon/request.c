@@ -246,9 +246,14 @@ request_route(const struct request *req, const struct conf *conf)
 static int
 mount_script(struct request *req, size_t len)
 {
+	const char *path = req->path;
+
+	/* "//name/..." would lead to another host (RFC 3986 4.2). */
+	for (; len > 1 && path[0] == '/' && path[1] == '/'; len--)
+		path++;
 	free(req->mount);
-	return asprintf(&req->mount, "%.*s" SCRIPT_MOUNT, (int)len,
-	    req->path) == -1 ? -1 : 0;
+	return asprintf(&req->mount, "%.*s" SCRIPT_MOUNT, (int)len, path) ==
+	    -1 ? -1 : 0;
 }
 
 /* At a link no file is looked at: the task may be about what is gone. */
@@ -328,8 +333,11 @@ find_script(struct request *req, const struct conf *conf, const char **why)
 static int
 find_owner(struct request *req, const char **why)
 {
-	req->user = scgi_find(&req->scgi, req->scripts != NULL ?
-	    "REDIRECT_REMOTE_USER" : "REMOTE_USER");
+	req->user = req->scripts != NULL ?
+	    scgi_find(&req->scgi, "REDIRECT_REMOTE_USER") : NULL;
+	/* Where the door is guarded, too, Apache names the user to it directly. */
+	if (req->user == NULL)
+		req->user = scgi_find(&req->scgi, "REMOTE_USER");
 	if (req->user != NULL && *req->user == '\0')
 		req->user = NULL;
 	if (req->scripts == NULL && req->user == NULL)

@@ -205,8 +205,9 @@ static const struct {
 	int		 status;
 	const char	*mount, *path, *extra, *owner;
 } words[] = {
+	/* no user from before the redirect: the door is guarded, too */
 	{ { "h", "200", "/x.cgi", "/x.cgi", "/www/x.cgi", NULL },
-	    0, "/x.cgi/-", "/x.cgi", "", "/x.cgi/-\n" },
+	    0, "/x.cgi/-", "/x.cgi", "", "/x.cgi/-\ndoor" },
 	{ { "h", "200", "/x.cgi/a b", "/x.cgi/a b", "/www/x.cgi/a b", "ann" },
 	    0, "/x.cgi/-", "/x.cgi/a b", "/a b", "/x.cgi/-\nann" },
 	{ { "h", "200", "/~u/x.cgi/", "/~u/x.cgi/", "/www/x.cgi/", "" },
@@ -218,7 +219,7 @@ static const struct {
 	    0, "/x.cgi/-", "/status/" ID, NULL, "/x.cgi/-\nann" },
 	{ { "h", "200", "/x.cgi/-/status/1/-/status/2",
 	    "/x.cgi/-/status/1/-/status/2", "/www/x.cgi", NULL },
-	    0, "/x.cgi/-", "/status/1/-/status/2", NULL, "/x.cgi/-\n" },
+	    0, "/x.cgi/-", "/status/1/-/status/2", NULL, "/x.cgi/-\ndoor" },
 
 	/* not files that may run */
 	{ { "h", "200", "/none.cgi", "/none.cgi", "/www/none.cgi", NULL },

@@ -91,6 +91,8 @@ digest_key(struct claim *c, const char *key, const char *route)
 	SHA256Init(&ctx);
 	add(&ctx, key);
 	add(&ctx, route);
+	add(&ctx, c->req->mount);	/* another door may have other rules */
+	add(&ctx, c->req->host);
 	add(&ctx, owner);
 	if (owner == NULL) {
 		add_header(&ctx, c->req, "HTTP_AUTHORIZATION");

@@ -188,6 +188,14 @@ client_name(const struct conn *c)
 }
 
 /* What another GET has to have in common with this one to get its task. */
+static const char *
+variable(const struct conn *c, const char *name)
+{
+	const char *value = scgi_find(&c->req.scgi, name);
+
+	return value != NULL ? value : "";
+}
+
 static void
 set_share(struct conn *c, struct submission *sub, const struct conf_route *r)
 {
@@ -197,9 +205,10 @@ set_share(struct conn *c, struct submission *sub, const struct conf_route *r)
 	if (!r->share || c->req.method != METHOD_GET ||
 	    c->req.content_length != 0)
 		return;
-	if (buf_printf(&c->share, "%u%c%s%c%s%c%s%c%s", sub->route, 0,
+	if (buf_printf(&c->share, "%u%c%s%c%s%c%s%c%s%c%s%c%s%c%s", sub->route, 0,
 	    user != NULL ? user : "", 0, host != NULL ? host : "", 0,
-	    c->req.path, 0, c->req.query) == -1)
+	    variable(c, "SERVER_PORT"), 0, variable(c, "HTTPS"), 0,
+	    c->req.mount, 0, c->req.path, 0, c->req.query) == -1)
 		return;
 	sub->share = buf_data(&c->share);
 	sub->share_len = buf_len(&c->share);

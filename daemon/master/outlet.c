@@ -243,6 +243,8 @@ append_small_body(struct outlet *o)
 
 	if (body->bytes == NULL)
 		return true;
+	/* The cap was the head's; the body has been weighed already. */
+	o->answer->head.max += body->size;
 	return buf_add(&o->answer->head,
 	    body->bytes->data + o->answer->body_at, body->size) == 0;
 }

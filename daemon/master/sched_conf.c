@@ -105,11 +105,13 @@ sched_take_conf(struct sched *s, const struct conf *conf)
 }
 
 static void
-fail_orphans_of(struct sched *s, struct sched_route *r)
+fail_orphans_in(struct sched *s, struct task *list)
 {
 	struct task *t, *tmp;
 
-	DL_FOREACH_SAFE(r->ready, t, tmp) {
+	DL_FOREACH_SAFE(list, t, tmp) {
+		if (s->routes[t->route].conf != NULL)
+			continue;
 		if (sched_change(s, t, TASK_FAILED,
 		    "its route is no longer configured") == 0) {
 			sched_unlist(s, t);
@@ -125,7 +127,8 @@ sched_fail_orphans(struct sched *s)
 {
 	for (size_t i = 0; i < s->nroutes; i++)
 		if (s->routes[i].conf == NULL)
-			fail_orphans_of(s, &s->routes[i]);
+			fail_orphans_in(s, s->routes[i].ready);
+	fail_orphans_in(s, s->delayed);
 }
 
 int

@@ -566,6 +566,7 @@ memory_close(void *state)
 			continue;
 		message_fini(&m->entry[i].message);
 		blob_unref(&m->entry[i].facts);
+		blob_unref(&m->entry[i].tries);
 	}
 	entries_free(m);
 	claims_free(m);

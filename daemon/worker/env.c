@@ -291,6 +291,8 @@ env_init(struct env *e, const struct request *req, const struct conf *conf,
 	env_put_block(e, &req->scgi, req->script != NULL);
 	if (req->script != NULL)
 		env_put_redirected(e, &req->scgi);
+	if (req->user != NULL && env_find(e, "REMOTE_USER") == NULL)
+		env_put(e, "REMOTE_USER", req->user, "");
 	env_put(e, "GATEWAY_INTERFACE", "CGI/1.1", "");
 	env_put(e, "QUERY_STRING", req->query, "");
 	return 0;
