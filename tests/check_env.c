@@ -167,6 +167,30 @@ START_TEST(script_behind_a_redirect)
 }
 END_TEST
 
+/* The whole site asks for a password, the door too: then Apache says it so. */
+START_TEST(script_behind_a_guarded_door)
+{
+	static struct conf_route route = { .name = (char *)"s",
+	    .pattern = (char *)"/*", .is_prefix = true,
+	    .scripts = (char *)"/bin", .handler = (char *)"h" };
+	struct conf_route *const routes = conf.routes;
+	const size_t nroutes = conf.nroutes;
+
+	conf.routes = &route;
+	conf.nroutes = 1;
+	check_env(BASE "SCRIPT_NAME=/cgi-bin/defer.cgi\n"
+	    "REMOTE_USER=ann\nDOCUMENT_ROOT=/srv\nPATH_INFO=/a/sh\n"
+	    "PATH_TRANSLATED=/bin/sh\nREDIRECT_HANDLER=h\n"
+	    "REDIRECT_STATUS=200\nREDIRECT_URL=/a/sh\n", &route, &no_body,
+	    "DEFERD_TASK_ID=id\nDOCUMENT_ROOT=/srv\n" ALWAYS
+	    "PATH=/usr/bin:/bin\nQUERY_STRING=\n"
+	    "REMOTE_USER=ann\nREQUEST_METHOD=GET\n"
+	    "SCRIPT_FILENAME=/bin/sh\nSCRIPT_NAME=/a/sh\n");
+	conf.routes = routes;
+	conf.nroutes = nroutes;
+}
+END_TEST
+
 START_TEST(whole)
 {
 	char *settings[] = { (char []){ "COLOR=red" },
@@ -281,6 +305,7 @@ main(void)
 	int failed;
 
 	tcase_add_loop_test(t, path_is_split_at_the_route, 0, N(paths));
+	tcase_add_test(t, script_behind_a_guarded_door);
 	tcase_add_test(t, whole);
 	tcase_add_test(t, script_behind_a_redirect);
 	tcase_add_loop_test(t, names_that_pass, 0, N(names));

@@ -205,6 +205,18 @@ START_TEST(answer_without_a_body)
 }
 END_TEST
 
+/* The cap of a head says nothing of the body that leaves with it. */
+START_TEST(body_over_the_cap_of_the_head)
+{
+	open_target((enum way)_i);
+	answer.head.max = strlen(HEAD);
+	body_in_memory(300000);
+	outlet_start(&out);
+	read_all(65536);
+	assert_got(300000);
+}
+END_TEST
+
 START_TEST(slow_reader)
 {
 	open_target((enum way)_i);
@@ -451,6 +463,7 @@ suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, small_answer_in_one_write);
 	tcase_add_loop_test(t, answer_without_a_body, 0, WAY_N);
+	tcase_add_loop_test(t, body_over_the_cap_of_the_head, 0, WAY_N);
 	tcase_add_loop_test(t, slow_reader, 0, WAY_N);
 	tcase_add_loop_test(t, large_file, 0, WAY_N);
 	tcase_add_loop_test(t, large_file_slow_reader, 0, WAY_N);
