@@ -261,7 +261,8 @@ def test_nothing_is_left_over(make, world):
           f"KiB {[*rss.values()]} -> {[*rss_after.values()]}")
     assert fds_after == fds
     if not SANITIZED:
-        assert all(rss_after[p] - rss[p] < 1024 for p in family), (rss, rss_after)
+        # threads that had no work before touch their stacks now: that is no leak
+        assert all(rss_after[p] - rss[p] < 2048 for p in family), (rss, rss_after)
     assert [d.launcher(), d.master(), *d.workers()] == family
     assert not [p for p in d.world.processes() if p not in family
                 and parent_of(p) in family], "children left"

@@ -239,7 +239,7 @@ def test_cancelled(module):
     """a module sees `cancelled()`; the slot is free afterwards"""
     d = module.daemon
     task = d.submit("/m/polite")
-    d.wait_state(task, "running")
+    until(lambda: d.status(task).json.get("progress"), "it runs: not only in the table")
     assert d.status(task, "DELETE").status == 204
     assert d.status(task).status == 410
     until(lambda: os.path.exists(module.mark + "-polite"), "it has seen it")
