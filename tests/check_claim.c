@@ -43,6 +43,7 @@ teardown(void)
 struct ask {
 	const char	*method, *path, *user, *key;
 	const char	*authorization, *cookie, *query;
+	const char	*mount, *host;	/* NULL: /jobs, none */
 	size_t		 len;		/* of the body in `data` */
 	bool		 control;	/* over the operator's socket */
 };
@@ -65,7 +66,8 @@ make_head(struct buf *b, const struct ask *a)
 	add(b, "CONTENT_LENGTH", len);
 	add(b, "SCGI", "1");
 	add(b, "REQUEST_METHOD", a->method);
-	add(b, "SCRIPT_NAME", "/jobs");
+	add(b, "SCRIPT_NAME", a->mount != NULL ? a->mount : "/jobs");
+	add(b, "HTTP_HOST", a->host);
 	add(b, "PATH_INFO", a->path);
 	add(b, "QUERY_STRING", a->query);
 	add(b, "REMOTE_USER", a->user);
@@ -267,6 +269,23 @@ START_TEST(the_same_key_of_another)
 }
 END_TEST
 
+/* Another door, or another site, may have other rules: its keys are its own. */
+START_TEST(the_same_key_at_another_door)
+{
+	struct ask a = { POST, .key = "k" };
+	const char *id = posted(a);
+
+	a.mount = "/admin";
+	ck_assert_str_ne(posted(a), id);
+	a.mount = NULL;
+	a.host = "b.example";
+	ck_assert_str_ne(posted(a), id);
+	a.host = NULL;
+	ck_assert_str_eq(posted(a), id);
+	ck_assert_uint_eq(rig_tasks(), 3);
+}
+END_TEST
+
 /* At `inline` in memory, above it in a file, which a thread reads. */
 START_TEST(bodies_of_every_size)
 {
@@ -399,6 +418,7 @@ suite(void)
 	tcase_add_test(t, the_same_again);
 	tcase_add_test(t, something_else_under_the_key);
 	tcase_add_test(t, the_same_key_of_another);
+	tcase_add_test(t, the_same_key_at_another_door);
 	tcase_add_loop_test(t, bodies_of_every_size, 0, 4);
 	tcase_add_test(t, gone_with_its_task);
 	tcase_add_loop_test(t, what_is_a_key, 0,

@@ -213,6 +213,10 @@ static const struct {
 	{ { "h", "200", "/~u/x.cgi/", "/~u/x.cgi/", "/www/x.cgi/", "" },
 	    0, "/~u/x.cgi/-", "/~u/x.cgi/", "/", "/~u/x.cgi/-\n" },
 
+	/* a link that begins with "//" would lead to another host */
+	{ { "h", "200", "//x.cgi", "//x.cgi", "/www/x.cgi", "ann" },
+	    0, "/x.cgi/-", "//x.cgi", "", "/x.cgi/-\nann" },
+
 	/* links: no file is looked at */
 	{ { "h", "200", "/x.cgi/-/status/" ID, "/x.cgi/-/status/" ID,
 	    "/www/gone.cgi", "ann" },
