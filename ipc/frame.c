@@ -102,6 +102,27 @@ static const struct field done[] = {
 	BYTES(done.log),
 };
 
+static const struct field ask[] = {
+	U32(ask.what, 0, ASK_N - 1),
+};
+static const struct field told[] = {
+	U32(told.what, 0, ASK_N - 1),
+	BYTES(told.error),
+};
+static const struct field alive[] = {
+	BYTES(alive.status),
+};
+static const struct field follow[] = {
+	ID(follow.id),
+	U32(follow.attempt, 1, UINT32_MAX),
+	U32(follow.on, 0, 1),
+};
+static const struct field err[] = {
+	ID(err.id),
+	U32(err.attempt, 1, UINT32_MAX),
+	BYTES(err.text),
+};
+
 #define FIELDS(table)	table, sizeof(table) / sizeof((table)[0])
 
 static const struct {
@@ -124,6 +145,11 @@ static const struct {
 	[FRAME_SPOOL]		= { "SPOOL", FIELDS(spool) },
 	[FRAME_DONE]		= { "DONE", FIELDS(done) },
 	[FRAME_RETIRE]		= { "RETIRE", NULL, 0 },
+	[FRAME_ASK]		= { "ASK", FIELDS(ask) },
+	[FRAME_TOLD]		= { "TOLD", FIELDS(told) },
+	[FRAME_ALIVE]		= { "ALIVE", FIELDS(alive) },
+	[FRAME_FOLLOW]		= { "FOLLOW", FIELDS(follow) },
+	[FRAME_STDERR]		= { "STDERR", FIELDS(err) },
 };
 
 /* Bytes of a field on the wire; of bytes, those of their length. */

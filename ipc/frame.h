@@ -8,11 +8,11 @@
  * length and range, and that nothing is left over: a frame from a worker is
  * input like any other, since user code lives there.
  *
- *	master -> launcher	READY SPAWN KILL
+ *	master -> launcher	READY SPAWN KILL ASK ALIVE
  *	launcher -> master	SPAWNED (+socket, slate) DIED RELOAD (+conf)
- *				DRAIN
- *	worker -> master	HELLO PROGRESS NEED_SPOOL DONE
- *	master -> worker	RUN (+body) CANCEL SPOOL (+file) RETIRE
+ *				DRAIN TOLD
+ *	worker -> master	HELLO PROGRESS STDERR NEED_SPOOL DONE
+ *	master -> worker	RUN (+body) CANCEL FOLLOW SPOOL (+file) RETIRE
  */
 #ifndef IPC_FRAME_H
 #define IPC_FRAME_H
@@ -23,7 +23,7 @@
 #include "ipc/buf.h"
 #include "ipc/slate.h"		/* TASK_ID_BYTES */
 
-#define FRAME_VERSION	1
+#define FRAME_VERSION	2
 #define FRAME_MAX	(256 * 1024)	/* bytes of one frame */
 
 enum frame_kind {
@@ -42,7 +42,20 @@ enum frame_kind {
 	FRAME_SPOOL,		/* + 1 descriptor unless `error` is set */
 	FRAME_DONE,
 	FRAME_RETIRE,		/* no more jobs come: exit when idle */
+	FRAME_ASK,		/* an operator wants what only the launcher can */
+	FRAME_TOLD,		/* its answer to each ASK, in their order */
+	FRAME_ALIVE,		/* the master's loop turns; how it is, in words */
+	FRAME_FOLLOW,		/* send this job's stderr as it comes, or no more */
+	FRAME_STDERR,		/* some of it */
 	FRAME_KIND_N
+};
+
+/* What a master asks of its launcher. */
+enum frame_ask {
+	ASK_RELOAD,		/* as SIGHUP; TOLD says what is wrong with the file */
+	ASK_DRAIN,		/* as SIGTERM: finish and exit */
+	ASK_RESTART,		/* the same, then a new master and new workers */
+	ASK_N
 };
 
 /* How a job ended, in the worker's eyes. */
@@ -101,6 +114,26 @@ struct frame {
 			uint32_t attempt;
 			int32_t	 error;		/* SPOOL only: errno, or 0 */
 		} job;			/* CANCEL, NEED_SPOOL, SPOOL */
+		struct {
+			uint32_t what;		/* enum frame_ask */
+		} ask;
+		struct {
+			uint32_t what;
+			struct frame_bytes error; /* empty: it is done, or begun */
+		} told;
+		struct {
+			struct frame_bytes status;
+		} alive;
+		struct {
+			unsigned char id[TASK_ID_BYTES];
+			uint32_t attempt;
+			uint32_t on;		/* 0 or 1 */
+		} follow;
+		struct {
+			unsigned char id[TASK_ID_BYTES];
+			uint32_t attempt;
+			struct frame_bytes text; /* any bytes */
+		} err;			/* STDERR */
 		struct {
 			unsigned char id[TASK_ID_BYTES];
 			uint32_t attempt;

@@ -84,6 +84,26 @@ sample(enum frame_kind kind)
 		f.u.done.body = (struct frame_bytes){ "a\0b", 3 };
 		f.u.done.log = (struct frame_bytes){ "oops\n", 5 };
 		break;
+	case FRAME_ASK:
+		f.u.ask.what = ASK_RESTART;
+		break;
+	case FRAME_TOLD:
+		f.u.told.what = ASK_RELOAD;
+		f.u.told.error = (struct frame_bytes){ "line 3", 6 };
+		break;
+	case FRAME_ALIVE:
+		f.u.alive.status = (struct frame_bytes){ "2 running", 9 };
+		break;
+	case FRAME_FOLLOW:
+		memset(f.u.follow.id, 0x34, TASK_ID_BYTES);
+		f.u.follow.attempt = 1;
+		f.u.follow.on = 1;
+		break;
+	case FRAME_STDERR:
+		memset(f.u.err.id, 0x56, TASK_ID_BYTES);
+		f.u.err.attempt = 2;
+		f.u.err.text = (struct frame_bytes){ "a\0b\n", 4 };
+		break;
 	default:
 		break;
 	}
@@ -275,6 +295,12 @@ START_TEST(ranges)
 	VALUE(FRAME_PROGRESS, progress.attempt, 0, false);
 	VALUE(FRAME_PROGRESS, progress.percent, 100, true);
 	VALUE(FRAME_PROGRESS, progress.percent, 101, false);
+	VALUE(FRAME_ASK, ask.what, ASK_N - 1, true);
+	VALUE(FRAME_ASK, ask.what, ASK_N, false);
+	VALUE(FRAME_TOLD, told.what, ASK_N, false);
+	VALUE(FRAME_FOLLOW, follow.attempt, 0, false);
+	VALUE(FRAME_FOLLOW, follow.on, 2, false);
+	VALUE(FRAME_STDERR, err.attempt, 0, false);
 	VALUE(FRAME_DONE, done.attempt, 0, false);
 	VALUE(FRAME_DONE, done.outcome, OUTCOME_N - 1, true);
 	VALUE(FRAME_DONE, done.outcome, OUTCOME_N, false);
