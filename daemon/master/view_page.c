@@ -1,8 +1,7 @@
 /*
  * view_page - the documents of view as pages, for people.
  *
- * The pages themselves stand in page/, with holes like {{path}}.  Whatever
- * fills a hole is escaped, unless it is ours and says so: `raw`.
+ * The pages themselves stand in page/ (view_fill.h).
  */
 #include "config.h"
 
@@ -10,93 +9,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/master/view_fill.h"
 #include "daemon/master/view_page.h"
 #include "daemon/master/view_parts.h"
 
 #define N(a)		(sizeof(a) / sizeof((a)[0]))
 #define NUMBER_TEXT	24	/* bytes of an int64 and NUL */
-
-struct hole {
-	const char	*name;
-	const char	*value;
-	bool		 raw;
-	size_t		 len;		/* 0: as far as the NUL */
-};
-
-/* What HTML would take for its own; other controls mean nothing to people. */
-static const char *
-escape(unsigned char c)
-{
-	switch (c) {
-	case '&':
-		return "&amp;";
-	case '<':
-		return "&lt;";
-	case '>':
-		return "&gt;";
-	case '"':
-		return "&quot;";
-	case '\'':
-		return "&#39;";
-	case '\n':
-	case '\t':
-		return NULL;
-	default:
-		return c < ' ' || c == 0x7f ? "\xef\xbf\xbd" : NULL;
-	}
-}
-
-static int
-put_escaped(struct buf *out, const char *text, size_t len)
-{
-	const char *end = text + len, *plain = text;
-
-	for (; text < end; text++) {
-		const char *instead = escape((unsigned char)*text);
-
-		if (instead == NULL)
-			continue;
-		if (buf_add(out, plain, (size_t)(text - plain)) ||
-		    buf_add(out, instead, strlen(instead)))
-			return -1;
-		plain = text + 1;
-	}
-	return buf_add(out, plain, (size_t)(end - plain));
-}
-
-static int
-put_hole(struct buf *out, const char *name, size_t len,
-    const struct hole *holes, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		size_t value_len = holes[i].len > 0 ? holes[i].len :
-		    strlen(holes[i].value);
-
-		if (strncmp(holes[i].name, name, len) != 0 ||
-		    holes[i].name[len] != '\0')
-			continue;
-		return holes[i].raw ? buf_add(out, holes[i].value, value_len) :
-		    put_escaped(out, holes[i].value, value_len);
-	}
-	return -1;	/* the page and this file do not agree: a test says so */
-}
-
-/* A part of page/ with its holes filled. */
-static int
-fill(struct buf *out, const char *part, const struct hole *holes, size_t n)
-{
-	const char *open, *close;
-
-	while ((open = strstr(part, "{{")) != NULL &&
-	    (close = strstr(open, "}}")) != NULL) {
-		if (buf_add(out, part, (size_t)(open - part)) ||
-		    put_hole(out, open + 2, (size_t)(close - open - 2), holes,
-		    n))
-			return -1;
-		part = close + 2;
-	}
-	return buf_add(out, part, strlen(part));
-}
 
 static const char *
 text_of(const json_t *doc, const char *name)
@@ -141,7 +59,7 @@ view_page_wait(struct buf *out, const char *nonce, const json_t *doc,
 	bool runs = strcmp(text_of(doc, "state"), "running") == 0;
 	char since[NUMBER_TEXT], now[NUMBER_TEXT], elapsed[NUMBER_TEXT];
 	char retry[NUMBER_TEXT], percent[NUMBER_TEXT], title[2 * NUMBER_TEXT];
-	const struct hole holes[] = {
+	const struct view_hole holes[] = {
 		{ "nonce", nonce, false, 0 },
 		{ "css", view_part_page_css, true, 0 },
 		{ "js", view_part_wait_js, true, 0 },
@@ -166,7 +84,7 @@ view_page_wait(struct buf *out, const char *nonce, const json_t *doc,
 	    json_object_get(progress, "percent")));
 	write_title(title, sizeof(title), runs, progress);
 	write_elapsed(elapsed, now_ms - since_ms);
-	return fill(out, view_part_wait_html, holes, N(holes));
+	return view_fill(out, view_part_wait_html, holes, N(holes));
 }
 
 /* "exit_status" as "Exit status". */
@@ -184,7 +102,7 @@ static int
 put_fact(struct buf *out, const char *name, const json_t *value)
 {
 	char label[64], number[NUMBER_TEXT];
-	const struct hole holes[] = {
+	const struct view_hole holes[] = {
 		{ "name", label, false, 0 },
 		{ "value", json_is_string(value) ? json_string_value(value) :
 		    number, false, json_string_length(value) },
@@ -193,7 +111,7 @@ put_fact(struct buf *out, const char *name, const json_t *value)
 	write_label(label, sizeof(label), name);
 	snprintf(number, sizeof(number), "%jd",
 	    (intmax_t)json_integer_value(value));
-	return fill(out, view_part_fact_html, holes, N(holes));
+	return view_fill(out, view_part_fact_html, holes, N(holes));
 }
 
 static bool
@@ -228,7 +146,7 @@ view_page_problem(struct buf *out, const char *nonce, const json_t *doc)
 	    json_object_get(doc, "status")));
 	failed = put_facts(&facts, doc);
 	if (!failed) {
-		const struct hole holes[] = {
+		const struct view_hole holes[] = {
 			{ "nonce", nonce, false, 0 },
 			{ "css", view_part_page_css, true, 0 },
 			{ "status", status, false, 0 },
@@ -237,7 +155,7 @@ view_page_problem(struct buf *out, const char *nonce, const json_t *doc)
 			{ "facts", (const char *)buf_data(&facts), true, 0 },
 		};
 
-		failed = fill(out, view_part_problem_html, holes, N(holes));
+		failed = view_fill(out, view_part_problem_html, holes, N(holes));
 	}
 	buf_fini(&facts);
 	return failed;
@@ -246,7 +164,7 @@ view_page_problem(struct buf *out, const char *nonce, const json_t *doc)
 int
 view_page_moved(struct buf *out, const char *link)
 {
-	const struct hole holes[] = { { "link", link, false, 0 } };
+	const struct view_hole holes[] = { { "link", link, false, 0 } };
 
-	return fill(out, view_part_moved_html, holes, N(holes));
+	return view_fill(out, view_part_moved_html, holes, N(holes));
 }

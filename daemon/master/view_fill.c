@@ -1,0 +1,80 @@
+#include "config.h"
+
+#include <string.h>
+
+#include "daemon/master/view_fill.h"
+
+/* What HTML would take for its own; other controls mean nothing to people. */
+static const char *
+escape(unsigned char c)
+{
+	switch (c) {
+	case '&':
+		return "&amp;";
+	case '<':
+		return "&lt;";
+	case '>':
+		return "&gt;";
+	case '"':
+		return "&quot;";
+	case '\'':
+		return "&#39;";
+	case '\n':
+	case '\t':
+		return NULL;
+	default:
+		return c < ' ' || c == 0x7f ? "\xef\xbf\xbd" : NULL;
+	}
+}
+
+int
+view_fill_text(struct buf *out, const char *text, size_t len)
+{
+	const char *end = text + len, *plain = text;
+
+	for (; text < end; text++) {
+		const char *instead = escape((unsigned char)*text);
+
+		if (instead == NULL)
+			continue;
+		if (buf_add(out, plain, (size_t)(text - plain)) ||
+		    buf_add(out, instead, strlen(instead)))
+			return -1;
+		plain = text + 1;
+	}
+	return buf_add(out, plain, (size_t)(end - plain));
+}
+
+static int
+put_hole(struct buf *out, const char *name, size_t len,
+    const struct view_hole *holes, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t value_len = holes[i].len > 0 ? holes[i].len :
+		    strlen(holes[i].value);
+
+		if (strncmp(holes[i].name, name, len) != 0 ||
+		    holes[i].name[len] != '\0')
+			continue;
+		return holes[i].raw ? buf_add(out, holes[i].value, value_len) :
+		    view_fill_text(out, holes[i].value, value_len);
+	}
+	return -1;	/* the page and its filler do not agree: a test says so */
+}
+
+int
+view_fill(struct buf *out, const char *part, const struct view_hole *holes,
+    size_t n)
+{
+	const char *open, *close;
+
+	while ((open = strstr(part, "{{")) != NULL &&
+	    (close = strstr(open, "}}")) != NULL) {
+		if (buf_add(out, part, (size_t)(open - part)) ||
+		    put_hole(out, open + 2, (size_t)(close - open - 2), holes,
+		    n))
+			return -1;
+		part = close + 2;
+	}
+	return buf_add(out, part, strlen(part));
+}

@@ -1,0 +1,33 @@
+/*
+ * view_fill - parts of a page, and what fills their holes.
+ *
+ * The parts stand in page/, with holes like {{path}}.  Whatever fills a hole
+ * is escaped, unless it is ours and says so: `raw`.
+ *
+ * The functions append to `out`; 0, or -1 when out of memory or over its cap.
+ */
+#ifndef DAEMON_MASTER_VIEW_FILL_H
+#define DAEMON_MASTER_VIEW_FILL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "ipc/buf.h"
+
+struct view_hole {
+	const char	*name;
+	const char	*value;		/* UTF-8 */
+	bool		 raw;
+	size_t		 len;		/* 0: as far as the NUL */
+};
+
+/* A part with its holes filled; -1 too for a hole that nothing fills. */
+int	view_fill(struct buf *out, const char *part, const struct view_hole *,
+	    size_t n)
+	__attribute__((warn_unused_result));
+
+/* Text with what HTML would take for its own escaped, and controls replaced. */
+int	view_fill_text(struct buf *out, const char *text, size_t len)
+	__attribute__((warn_unused_result));
+
+#endif
