@@ -34,11 +34,11 @@ conn
 intake outlet route claim
 sched view
 proc+slot+worker table owner
-job
+job stats
 memory sqlite
 store+backend check
 body work task wire stream clock prefer accept range
-field
+field hist problem
 '
 
 # library header	who may include it

@@ -56,51 +56,45 @@
 static const struct {
 	int		 status;
 	int		 retry_after_s;		/* 0: no such header */
-	const char	*type;			/* behind TYPE_PREFIX */
 	const char	*title;
 	const char	*detail;		/* if the caller has none */
 } problems[PROBLEM_N] = {
-	[PROBLEM_BAD_REQUEST] = { 400, 0, "bad-request", "Bad request",
+	[PROBLEM_BAD_REQUEST] = { 400, 0, "Bad request",
 	    "The request is malformed; no task was made." },
-	[PROBLEM_NO_SCRIPT] = { 403, 0, "no-script", "Not a script",
+	[PROBLEM_NO_SCRIPT] = { 403, 0, "Not a script",
 	    "What is there may not be run." },
-	[PROBLEM_NO_ROUTE] = { 404, 0, "no-route", "Nothing here",
+	[PROBLEM_NO_ROUTE] = { 404, 0, "Nothing here",
 	    "Nothing is configured for this path." },
-	[PROBLEM_NO_TASK] = { 404, 0, "no-task", "No such task",
+	[PROBLEM_NO_TASK] = { 404, 0, "No such task",
 	    "There is no such task, or it has expired or was removed." },
-	[PROBLEM_METHOD] = { 405, 0, "method-not-allowed",
-	    "Method not allowed",
+	[PROBLEM_METHOD] = { 405, 0, "Method not allowed",
 	    "This resource does not know the method; see Allow." },
-	[PROBLEM_BODY_LARGE] = { 413, 0, "body-too-large",
-	    "Request body too large",
+	[PROBLEM_BODY_LARGE] = { 413, 0, "Request body too large",
 	    "The request body is over the limit; no task was made." },
-	[PROBLEM_KEY_REUSED] = { 422, 0, "key-reused",
+	[PROBLEM_KEY_REUSED] = { 422, 0,
 	    "The Idempotency-Key belongs to another request",
 	    "A task that asked for something else has this key already; "
 	    "no task was made." },
-	[PROBLEM_MANY] = { 429, 5, "too-many", "Too many tasks of yours",
+	[PROBLEM_MANY] = { 429, 5, "Too many tasks of yours",
 	    "You have as many unfinished tasks as one client may have; "
 	    "no task was made." },
-	[PROBLEM_HEAD_LARGE] = { 431, 0, "head-too-large",
-	    "Request head too large",
+	[PROBLEM_HEAD_LARGE] = { 431, 0, "Request head too large",
 	    "The request head is over the limit; no task was made." },
-	[PROBLEM_INTERNAL] = { 500, 0, "internal", "Internal error",
+	[PROBLEM_INTERNAL] = { 500, 0, "Internal error",
 	    "Something went wrong in deferd; its log says what." },
-	[PROBLEM_FULL] = { 503, 5, "full", "Too much to do",
+	[PROBLEM_FULL] = { 503, 5, "Too much to do",
 	    "A limit is reached; no task was made. Try again later." },
-	[PROBLEM_STORE] = { 503, 10, "store", "Tasks cannot be kept",
+	[PROBLEM_STORE] = { 503, 10, "Tasks cannot be kept",
 	    "The task could not be stored; nothing was accepted." },
-	[PROBLEM_DRAINING] = { 503, 5, "draining", "Shutting down",
+	[PROBLEM_DRAINING] = { 503, 5, "Shutting down",
 	    "The service is being stopped; try again later." },
-	[PROBLEM_TASK_FAILED] = { 500, 0, "task-failed", "The task failed",
+	[PROBLEM_TASK_FAILED] = { 500, 0, "The task failed",
 	    "The task failed." },
-	[PROBLEM_TASK_TIMED_OUT] = { 504, 0, "task-timed-out",
-	    "The task timed out",
+	[PROBLEM_TASK_TIMED_OUT] = { 504, 0, "The task timed out",
 	    "The task took longer than its time limit and was ended." },
-	[PROBLEM_TASK_CANCELLED] = { 410, 0, "task-cancelled",
-	    "The task was cancelled",
+	[PROBLEM_TASK_CANCELLED] = { 410, 0, "The task was cancelled",
 	    "The task was cancelled before it finished." },
-	[PROBLEM_RANGE] = { 416, 0, "range", "No such range",
+	[PROBLEM_RANGE] = { 416, 0, "No such range",
 	    "The response ends before the range that was asked for." },
 };
 
@@ -302,7 +296,7 @@ problem_document(enum problem p, const char *detail, const struct task *task)
 	if (detail == NULL || *detail == '\0')
 		detail = problems[p].detail;
 	if (view_json_set(doc, "type",
-	    json_sprintf(TYPE_PREFIX "%s", problems[p].type)) ||
+	    json_sprintf(TYPE_PREFIX "%s", problem_names[p])) ||
 	    view_json_set(doc, "title", json_string(problems[p].title)) ||
 	    view_json_set(doc, "status", json_integer(problems[p].status)) ||
 	    view_json_set(doc, "detail",

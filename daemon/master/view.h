@@ -10,6 +10,7 @@
 
 #include "ipc/buf.h"
 #include "daemon/request.h"
+#include "daemon/master/problem.h"
 #include "daemon/master/task.h"
 #include "daemon/store/store.h"
 
@@ -27,28 +28,6 @@ struct answer {
 
 void	answer_init(struct answer *);
 void	answer_fini(struct answer *);
-
-/* Why deferd refuses; each has a status, a title and a type URI. */
-enum problem {
-	PROBLEM_BAD_REQUEST,		/* 400 */
-	PROBLEM_NO_SCRIPT,		/* 403 */
-	PROBLEM_NO_ROUTE,		/* 404 */
-	PROBLEM_NO_TASK,		/* 404 */
-	PROBLEM_METHOD,			/* 405 + Allow */
-	PROBLEM_BODY_LARGE,		/* 413 */
-	PROBLEM_KEY_REUSED,		/* 422 */
-	PROBLEM_MANY,			/* 429 + Retry-After */
-	PROBLEM_HEAD_LARGE,		/* 431 */
-	PROBLEM_INTERNAL,		/* 500 */
-	PROBLEM_FULL,			/* 503 + Retry-After */
-	PROBLEM_STORE,			/* 503 + Retry-After: cannot commit */
-	PROBLEM_DRAINING,		/* 503 + Retry-After */
-	PROBLEM_TASK_FAILED,		/* 500, at the link */
-	PROBLEM_TASK_TIMED_OUT,		/* 504, at the link */
-	PROBLEM_TASK_CANCELLED,		/* 410, at the link */
-	PROBLEM_RANGE,			/* 416, at the link */
-	PROBLEM_N
-};
 
 /*
  * All functions fill `a` and return 0, or -1 without memory (`a` is empty
