@@ -1,0 +1,184 @@
+/*
+ * keeper_start - master and workers are exec'ed.
+ */
+#include "daemon/launcher/keeper_priv.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "daemon/log.h"
+#include "daemon/role.h"
+#include "ipc/sock.h"
+
+static void
+role_argv(const struct keeper *k, char *argv[6], char *program, char *pool)
+{
+	int n = 0;
+
+	argv[n++] = program;
+	if (k->foreground)
+		argv[n++] = "-f";
+	if (k->debug)
+		argv[n++] = "-d";
+	if (pool) {
+		argv[n++] = "-p";
+		argv[n++] = pool;
+	}
+	argv[n] = NULL;
+}
+
+/*
+ * Execs a role with a new socket to it at ROLE_FD_PEER and the settings at
+ * ROLE_FD_CONF; the caller has set the other descriptors.  Gives the other
+ * end of the socket in *peer.
+ */
+static pid_t
+spawn_role(struct keeper *k, struct spawn *s, int *peer)
+{
+	int pair[2], saved;
+	pid_t pid = -1;
+
+	if (sock_pair(pair) < 0)
+		return -1;
+	s->fds[0] = pair[1];
+	s->fds[1] = settings_open(&k->settings);
+	s->stderr_fd = daemonize_stderr(&k->daemonize);
+	if (s->fds[1] >= 0)
+		pid = spawn(s);
+	saved = errno;
+	close(pair[1]);
+	if (s->fds[1] >= 0)
+		close(s->fds[1]);
+	if (pid < 0)
+		close(pair[0]);
+	*peer = pair[0];
+	errno = saved;
+	return pid;
+}
+
+static void
+start_master(struct keeper *k)
+{
+	char *argv[6];
+	struct spawn s = {
+		.program = ROLE_MASTER_PROGRAM, .argv = argv,
+		.fds = { -1, -1, k->places.listen.fd, k->places.control.fd },
+		.nfds = k->places.control.fd >= 0 ? 4 : 3,
+		.user = k->user, .mask = 077,
+	};
+	int peer;
+
+	role_argv(k, argv, ROLE_MASTER_PROGRAM, NULL);
+	k->master_started_ms = keeper_now_ms();
+	k->master = spawn_role(k, &s, &peer);
+	if (k->master > 0) {
+		/* The settings that it was handed are its first. */
+		k->generation = 0;
+		memset(k->pools, 0,
+		    k->settings.conf->npools * sizeof(*k->pools));
+		link_open(&k->link, peer);
+		log_info("master started pid=%ld", (long)k->master);
+		return;
+	}
+	k->master = 0;
+	log_error("cannot start %s: %s", ROLE_MASTER_PROGRAM, strerror(errno));
+	backoff_died(&k->master_backoff, k->master_started_ms, keeper_now_ms());
+	if (k->state == KEEPER_STARTING)
+		keeper_end(k, 1);
+}
+
+static pid_t
+spawn_worker(struct keeper *k, struct keeper_worker *w, int fds[2])
+{
+	char *argv[6], pool[16];
+	struct spawn s = {
+		.program = ROLE_WORKER_PROGRAM, .argv = argv, .nfds = 3,
+		.user = k->run_as, .mask = 022, .death_signal = SIGTERM,
+	};
+	int slate, saved;
+	pid_t pid = -1;
+
+	slate = slate_create((unsigned int)k->settings.conf->threads);
+	if (slate < 0)
+		return -1;
+	if (slate_map_reader(&w->slate, slate) == 0) {
+		snprintf(pool, sizeof(pool), "%u", w->pool);
+		role_argv(k, argv, ROLE_WORKER_PROGRAM, pool);
+		s.fds[2] = slate;
+		pid = spawn_role(k, &s, &fds[0]);
+		saved = errno;
+		if (pid < 0)
+			slate_unmap(&w->slate);
+		errno = saved;
+	}
+	if (pid < 0) {
+		saved = errno;
+		close(slate);
+		errno = saved;
+	}
+	fds[1] = slate;
+	return pid;
+}
+
+static void
+start_worker(struct keeper *k, struct keeper_worker *w)
+{
+	struct frame f = { .kind = FRAME_SPAWNED };
+	pid_t pid = -1;
+	int fds[2];
+
+	w->started_ms = keeper_now_ms();
+	if (w->generation != k->generation) {
+		errno = ESTALE;		/* that pool was another one's number */
+	} else {
+		pid = spawn_worker(k, w, fds);
+		if (pid < 0) {
+			log_error("cannot start %s: %s", ROLE_WORKER_PROGRAM,
+			    strerror(errno));
+			backoff_died(&k->pools[w->pool], w->started_ms, keeper_now_ms());
+		}
+	}
+	if (pid < 0) {
+		keeper_tell_died(k, w, -1, errno);
+		keeper_drop_worker(k, &w);
+		return;
+	}
+	w->pid = pid;
+	log_debug("worker started worker=%u pool=%u pid=%ld", w->number,
+	    w->pool, (long)pid);
+	f.u.spawned.worker = w->number;
+	f.u.spawned.pid = (int32_t)pid;
+	keeper_tell(k, &f, fds, 2);
+}
+
+/* Starts who has waited long enough; gives the time of the next one. */
+int64_t
+keeper_start_due(struct keeper *k, int64_t now)
+{
+	struct keeper_worker *w, *next;
+	int64_t due, soonest = INT64_MAX;
+	bool alone = !k->master && !k->workers;
+
+	if (k->state <= KEEPER_SERVING && alone) {
+		if (now < k->master_backoff.start_ms)
+			return k->master_backoff.start_ms;
+		start_master(k);
+		if (!k->master)
+			return k->master_backoff.start_ms;
+	}
+	DL_FOREACH_SAFE(k->workers, w, next) {
+		if (w->pid)
+			continue;
+		due = w->generation == k->generation ?
+		    k->pools[w->pool].start_ms : now;
+		if (due <= now)
+			start_worker(k, w);
+		else if (due < soonest)
+			soonest = due;
+	}
+	return soonest;
+}
