@@ -34,7 +34,7 @@ conn
 intake outlet route claim
 sched view
 proc+slot+worker table owner
-job stats
+job stats filter
 memory sqlite
 store+backend check
 body work task wire stream clock prefer accept range

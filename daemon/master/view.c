@@ -237,8 +237,8 @@ set_json(struct answer *a, const char *type, const json_t *doc)
  * A nonce is as hard to guess as a task's id, and made the same way: no page
  * has that of another.
  */
-static const char *
-make_nonce(char nonce[TASK_ID_TEXT])
+char *
+view_nonce(char nonce[TASK_ID_TEXT])
 {
 	unsigned char id[TASK_ID_BYTES];
 
@@ -278,7 +278,7 @@ set_problem(struct answer *a, const json_t *doc)
 	if (!a->html)
 		return set_json(a, "application/problem+json", doc);
 	buf_init(&page, VIEW_PAGE_MAX);
-	failed = view_page_problem(&page, make_nonce(nonce), doc) ||
+	failed = view_page_problem(&page, view_nonce(nonce), doc) ||
 	    set_page(a, &page, nonce);
 	buf_fini(&page);
 	return failed;
@@ -382,7 +382,7 @@ view_moved(struct answer *a, const struct request *req,
 	    put(a, "Location", link) ||
 	    put_task(a, task) ||
 	    put_own(a) ||
-	    set_page(a, &page, make_nonce(nonce));
+	    set_page(a, &page, view_nonce(nonce));
 	buf_fini(&page);
 	free(link);
 	drop_unwanted_body(a, req);
@@ -454,7 +454,7 @@ view_waiting(struct answer *a, const struct request *req,
 
 	buf_init(&page, VIEW_PAGE_MAX);
 	failed = doc == NULL ||
-	    view_page_wait(&page, make_nonce(nonce), doc, task->changed_ms,
+	    view_page_wait(&page, view_nonce(nonce), doc, task->changed_ms,
 	    now_ms, retry_s) ||
 	    begin(a, 202) ||
 	    put(a, "Location", link) ||
@@ -715,6 +715,31 @@ view_info(struct answer *a, const struct request *req,
 	json_decref(doc);
 	drop_unwanted_body(a, req);
 	return end(a, failed);
+}
+
+int
+view_text(struct answer *a, const struct request *req, const char *type,
+    const struct buf *text)
+{
+	a->body.bytes = blob_new(buf_data(text), buf_len(text));
+	a->body.size = buf_len(text);
+	if (end(a, a->body.bytes == NULL || begin(a, 200) || put_own(a) ||
+	    put(a, "Content-Type", type) ||
+	    put_number(a, "Content-Length", a->body.size)) == -1)
+		return -1;
+	drop_unwanted_body(a, req);
+	return 0;
+}
+
+int
+view_html(struct answer *a, const struct request *req, const char *nonce,
+    const struct buf *page)
+{
+	if (end(a, begin(a, 200) || put_own(a) || set_page(a, page, nonce)) ==
+	    -1)
+		return -1;
+	drop_unwanted_body(a, req);
+	return 0;
 }
 
 int

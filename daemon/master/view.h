@@ -109,6 +109,20 @@ int	view_no_content(struct answer *, const struct task *,
 	    unsigned int allow)
 	__attribute__((warn_unused_result));
 
+/* 200 with a text of ours of this Content-Type; copies it. */
+int	view_text(struct answer *, const struct request *, const char *type,
+	    const struct buf *text)
+	__attribute__((warn_unused_result));
+
+/*
+ * 200 with a page: what it runs and how it looks carries the nonce, which is
+ * made for it (view_nonce() gives out).
+ */
+char	*view_nonce(char nonce[TASK_ID_TEXT]);
+int	view_html(struct answer *, const struct request *, const char *nonce,
+	    const struct buf *page)
+	__attribute__((warn_unused_result));
+
 /* One more header for an answer that is made. */
 int	view_add(struct answer *, const char *name, const char *value)
 	__attribute__((warn_unused_result));

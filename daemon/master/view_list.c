@@ -1,0 +1,149 @@
+/*
+ * view_list - the answer to GET /tasks, and the writer of its JSON.
+ *
+ * The document is written as it comes, member by member: with a thousand
+ * tasks, a tree of it would be many times its text.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "daemon/master/view_json.h"
+#include "daemon/master/view_list.h"
+
+#define JSON_PER_TASK	(16 * 1024)	/* a character may become six, twice */
+#define JSON_MAX	((FILTER_LIMIT_MAX + 1) * JSON_PER_TASK)
+
+int
+view_list_begin(struct view_list *l, const struct list_writer *writer)
+{
+	int failed;
+
+	l->writer = writer;
+	l->count = 0;
+	buf_init(&l->out, writer->max);
+	failed = writer->begin(l);
+	l->stats = NULL;
+	return failed;
+}
+
+int
+view_list_task(struct view_list *l, const struct listed *t)
+{
+	if (l->writer->task(l, t) == -1)
+		return -1;
+	l->count++;
+	return 0;
+}
+
+int
+view_list_answer(struct view_list *l, struct answer *a, bool more)
+{
+	return l->writer->end(l, a, more);
+}
+
+void
+view_list_fini(struct view_list *l)
+{
+	buf_fini(&l->out);
+}
+
+/* --- JSON ------------------------------------------------------------------ */
+
+static int
+set_text(json_t *doc, const char *name, const char *text)
+{
+	return view_json_set(doc, name, text != NULL ?
+	    view_json_text(text, strlen(text)) : json_null());
+}
+
+static int
+set_time(json_t *doc, const char *name, int64_t unix_ms)
+{
+	return unix_ms != 0 ? view_json_set_time(doc, name, unix_ms) :
+	    view_json_set(doc, name, json_null());
+}
+
+static int
+set_progress(json_t *doc, const struct view_progress *p)
+{
+	return view_json_set(doc, "progress", p == NULL ? json_null() :
+	    json_pack("{s:i, s:o}", "percent", p->percent, "message",
+	    view_json_text(p->message, strlen(p->message))));
+}
+
+static int
+set_response(json_t *doc, int status, uint64_t size)
+{
+	bool has = status != 0;
+
+	return view_json_set(doc, "status", has ? json_integer(status) :
+	    json_null()) ||
+	    view_json_set(doc, "size", has ? json_integer((json_int_t)size) :
+	    json_null());
+}
+
+static json_t *
+document(const struct listed *t)
+{
+	json_t *doc = json_object();
+
+	if (view_json_set_id(doc, "id", t->task) ||
+	    set_text(doc, "link", t->link) ||
+	    set_text(doc, "state", task_state_names[t->task->state]) ||
+	    set_text(doc, "method", t->method) ||
+	    set_text(doc, "path", t->path) ||
+	    set_text(doc, "route", t->route) ||
+	    set_text(doc, "owner", t->owner) ||
+	    set_time(doc, "created", t->task->created_ms) ||
+	    set_time(doc, "started", t->started_ms) ||
+	    set_time(doc, "finished", t->finished_ms) ||
+	    set_time(doc, "expires", t->expires_ms) ||
+	    view_json_set(doc, "attempts", json_integer(t->task->attempt)) ||
+	    set_progress(doc, t->progress) ||
+	    set_response(doc, t->status, t->size) ||
+	    set_text(doc, "reason", t->reason)) {
+		json_decref(doc);
+		return NULL;
+	}
+	return doc;
+}
+
+static int
+add_json(const char *text, size_t len, void *out)
+{
+	return buf_add(out, text, len);
+}
+
+static int
+json_begin(struct view_list *l)
+{
+	return buf_printf(&l->out, "{\"tasks\":[");
+}
+
+static int
+json_task(struct view_list *l, const struct listed *t)
+{
+	json_t *doc = document(t);
+	int failed;
+
+	failed = doc == NULL || buf_add(&l->out, ",", l->count > 0) ||
+	    json_dump_callback(doc, add_json, &l->out, JSON_COMPACT);
+	json_decref(doc);
+	return failed ? -1 : 0;
+}
+
+static int
+json_end(struct view_list *l, struct answer *a, bool more)
+{
+	return buf_printf(&l->out, "],\"more\":%s}\n",
+	    more ? "true" : "false") ||
+	    view_text(a, l->req, "application/json", &l->out) ? -1 : 0;
+}
+
+const struct list_writer view_list_json = {
+	.max = JSON_MAX,
+	.begin = json_begin,
+	.task = json_task,
+	.end = json_end,
+};
