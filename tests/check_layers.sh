@@ -37,7 +37,7 @@ proc+slot+worker table owner
 job stats filter
 memory sqlite
 store+backend check
-body work task wire stream clock prefer accept range
+body work task wire stream clock prefer accept range chart
 field hist problem
 '
 
@@ -53,7 +53,7 @@ uuid			daemon/master
 uthash.h		daemon/master daemon/store daemon/worker
 utlist.h		daemon/launcher daemon/master daemon/store daemon/worker
 pthread.h		daemon/store daemon/worker tests
-syslog.h		daemon/log.c
+syslog.h		daemon/log_sink.c
 deferd.h		examples tests tests/crash
 '
 
