@@ -62,6 +62,9 @@ static const struct field kill_worker[] = {
 static const struct field reload[] = {
 	U32(reload.generation, 0, UINT32_MAX),
 };
+static const struct field drain[] = {
+	U32(drain.heir, 0, 1),
+};
 static const struct field run[] = {
 	ID(run.id),
 	U32(run.attempt, 1, UINT32_MAX),
@@ -137,7 +140,7 @@ static const struct {
 	[FRAME_DIED]		= { "DIED", FIELDS(died) },
 	[FRAME_KILL]		= { "KILL", FIELDS(kill_worker) },
 	[FRAME_RELOAD]		= { "RELOAD", FIELDS(reload) },
-	[FRAME_DRAIN]		= { "DRAIN", NULL, 0 },
+	[FRAME_DRAIN]		= { "DRAIN", FIELDS(drain) },
 	[FRAME_RUN]		= { "RUN", FIELDS(run) },
 	[FRAME_CANCEL]		= { "CANCEL", FIELDS(job) },
 	[FRAME_PROGRESS]	= { "PROGRESS", FIELDS(progress) },

@@ -28,13 +28,13 @@
 
 enum frame_kind {
 	FRAME_HELLO,		/* worker is ready for jobs */
-	FRAME_READY,		/* master serves; the launcher's parent may go */
+	FRAME_READY,		/* master serves; after RELOAD: by the new settings */
 	FRAME_SPAWN,		/* start worker number `worker` of a pool */
 	FRAME_SPAWNED,		/* + 2 descriptors: its socket, its slate */
 	FRAME_DIED,		/* reaped; its groups are killed */
 	FRAME_KILL,		/* SIGKILL that worker */
 	FRAME_RELOAD,		/* + 1 descriptor: the checked new settings */
-	FRAME_DRAIN,		/* SIGTERM came: finish and exit */
+	FRAME_DRAIN,		/* finish and exit; again: `heir` has changed */
 	FRAME_RUN,		/* + 1 descriptor when body_in_fd */
 	FRAME_CANCEL,		/* SIGTERM the group now, SIGKILL after grace */
 	FRAME_PROGRESS,
@@ -99,6 +99,10 @@ struct frame {
 		struct {
 			uint32_t generation;
 		} reload;
+		struct {
+			uint32_t heir;		/* 0 or 1: who listens after
+						 * you has your backlog */
+		} drain;
 		struct {
 			unsigned char id[TASK_ID_BYTES];
 			uint32_t attempt;

@@ -49,6 +49,9 @@ sample(enum frame_kind kind)
 	case FRAME_RELOAD:
 		f.u.reload.generation = 10;
 		break;
+	case FRAME_DRAIN:
+		f.u.drain.heir = 1;
+		break;
 	case FRAME_RUN:
 		memset(f.u.run.id, 0xab, TASK_ID_BYTES);
 		f.u.run.attempt = 2;

@@ -84,10 +84,10 @@ on_spool(struct job *job, void *arg)
 }
 
 static void
-on_drain(void *arg)
+on_drain(bool heir, void *arg)
 {
 	(void)arg;
-	drains++;
+	drains += heir ? 10 : 1;
 }
 
 static void
@@ -1146,17 +1146,21 @@ END_TEST
 
 START_TEST(launcher_asks)
 {
-	struct frame f = { .kind = FRAME_RELOAD };
+	struct frame f = { 0 };
 	int fd = memfd_create("conf", MFD_CLOEXEC);
 
 	start();
 	rig_spawn(&rig);
 	rig_send_kind(rig.launcher, FRAME_DRAIN);
+	f.kind = FRAME_DRAIN;
+	f.u.drain.heir = 1;
+	rig_send(rig.launcher, &f, NULL);
+	f.kind = FRAME_RELOAD;
 	f.u.reload.generation = 7;
 	rig_send(rig.launcher, &f, &fd);
 	close(fd);
 	rig_settle(&rig);
-	ck_assert_uint_eq(drains, 1);
+	ck_assert_uint_eq(drains, 11);
 	ck_assert_uint_eq(reloads, 1);
 }
 END_TEST

@@ -226,6 +226,12 @@ on_quiet(void *arg)
 }
 
 static void
+on_drain(bool heir, void *arg)
+{
+	(void)heir, (void)arg;
+}
+
+static void
 on_other(void *arg)
 {
 	(void)arg;
@@ -255,7 +261,7 @@ static void
 start_on(const struct store_backend *backend)
 {
 	static const struct sched_events events = {
-		.drain = on_other, .launcher_gone = on_other, .quiet = on_quiet,
+		.drain = on_drain, .launcher_gone = on_other, .quiet = on_quiet,
 	};
 	char error[CONF_ERROR_MAX];
 

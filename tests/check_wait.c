@@ -25,6 +25,12 @@ static struct sched *sched;
 static struct rig_worker *w;
 
 static void
+on_drain(bool heir, void *arg)
+{
+	(void)heir, (void)arg;
+}
+
+static void
 on_event(void *arg)
 {
 	(void)arg;
@@ -42,7 +48,7 @@ static void
 start(void)
 {
 	static const struct sched_events events = {
-		.drain = on_event, .launcher_gone = on_event, .quiet = on_event,
+		.drain = on_drain, .launcher_gone = on_event, .quiet = on_event,
 	};
 	char error[CONF_ERROR_MAX];
 

@@ -41,6 +41,7 @@ struct master {
 	struct event	*finish;	/* looks whether the last answers are out */
 	int		 looks;
 	int		 status;	/* to exit with */
+	bool		 heir;		/* who listens next answers the backlog */
 	bool		 foreground, debug;
 };
 
@@ -132,11 +133,14 @@ on_drained(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-on_drain(void *arg)
+on_drain(bool heir, void *arg)
 {
 	struct master *m = arg;
 	struct timeval tv = { .tv_sec = (time_t)m->conf->drain_s };
 
+	m->heir = heir;
+	if (evtimer_pending(m->drained, NULL))
+		return;
 	log_info("draining seconds=%lld", (long long)m->conf->drain_s);
 	(void)evtimer_add(m->drained, &tv);
 	sched_drain(m->sched);

@@ -16,6 +16,7 @@
 #include "ipc/frame.h"
 #include "daemon/conf.h"
 #include "daemon/master/job.h"
+#include "daemon/master/stats.h"
 
 struct proc;
 
@@ -46,8 +47,11 @@ struct proc_events {
 	const struct conf_route *(*route)(const struct job *, void *arg);
 	/* A spool file for a response: 0, or -1 with errno. */
 	int	(*spool)(struct job *, void *arg);
-	/* The launcher asks to finish, has new settings (owned fd), or has gone. */
-	void	(*drain)(void *arg);
+	/*
+	 * The launcher asks to finish (heir: others will listen where this
+	 * master did), has new settings (owned fd), or has gone.
+	 */
+	void	(*drain)(bool heir, void *arg);
 	void	(*reload)(int conf_fd, unsigned int generation, void *arg);
 	void	(*launcher_gone)(void *arg);
 	void	*arg;
@@ -104,5 +108,13 @@ struct job *
 
 /* Jobs that exist, whoever holds them. */
 size_t	proc_count(const struct proc *);
+
+/*
+ * The workers by what they serve, as they are now: an array of *n that the
+ * caller frees, which borrows names from proc.  NULL without memory.
+ */
+struct stats_pool *
+	proc_pools(const struct proc *, size_t *n)
+	__attribute__((warn_unused_result));
 
 #endif

@@ -112,7 +112,7 @@ launcher_died(struct proc *p, const struct frame *f)
 	end_jobs(w);
 	(void)evtimer_add(p->bury, &now);
 	if (worker_is_current(w) && pool_count(p, w->pool) < p->conf->workers)
-		worker_spawn(p, w->pool);
+		worker_replace(w);
 	if (worker_is_current(w))
 		slot_retire_stuck(p, w->pool);
 	proc_make_room(p);
@@ -153,7 +153,7 @@ proc_on_launcher_frame(struct wire *wire, const struct frame *f, const int *fds)
 		launcher_died(p, f);
 		break;
 	case FRAME_DRAIN:
-		p->events.drain(p->events.arg);
+		p->events.drain(f->u.drain.heir != 0, p->events.arg);
 		break;
 	case FRAME_RELOAD:
 		p->events.reload(fds[0], f->u.reload.generation,

@@ -189,11 +189,11 @@ sched_drain(struct sched *s)
 }
 
 static void
-on_drain(void *arg)
+on_drain(bool heir, void *arg)
 {
 	struct sched *s = arg;
 
-	s->events.drain(s->events.arg);
+	s->events.drain(heir, s->events.arg);
 }
 
 static void

@@ -16,6 +16,7 @@
 
 #include "daemon/conf.h"
 #include "daemon/master/job.h"
+#include "daemon/master/stats.h"
 #include "daemon/master/task.h"
 #include "daemon/store/store.h"
 
@@ -23,7 +24,7 @@ struct sched;
 
 /* What main wants to know; see proc.h for the first three. */
 struct sched_events {
-	void	(*drain)(void *arg);
+	void	(*drain)(bool heir, void *arg);
 	void	(*reload)(int conf_fd, unsigned int generation, void *arg);
 	void	(*launcher_gone)(void *arg);
 	void	(*quiet)(void *arg);	/* draining, and nothing runs any more */
@@ -61,6 +62,19 @@ int	sched_set_conf(struct sched *, const struct conf *)
  */
 void	sched_drain(struct sched *);
 bool	sched_is_quiet(const struct sched *);
+
+/* --- what is counted ------------------------------------------------------ */
+
+/* Ours; whoever refuses a request says so there. */
+struct stats *
+	sched_stats(struct sched *);
+
+/*
+ * Collects what is true now, but for `connections`.  -1 without memory; in
+ * any case stats_now_fini() is safe.  Borrows from sched: for this turn.
+ */
+int	sched_stats_now(struct sched *, struct stats_now *)
+	__attribute__((warn_unused_result));
 
 /* --- submitting ---------------------------------------------------------- */
 
