@@ -1,112 +1,229 @@
 /*
  * log - see log.h.
  *
- * A line is put together on the caller's stack and leaves in one write(2),
- * so threads need no lock and their lines never mix.  What a line cannot
- * hold is cut, and says so.  Control characters that slip into a line (a
- * caller forgot log_quote()) become question marks: one event stays one
- * line, whatever happens.
+ * A line is put together on the caller's stack and leaves in one system call,
+ * so threads need no lock and their lines never mix.
  */
+#include "daemon/log.h"
+
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
-#include <stdbool.h>
+#include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <syslog.h>
-#include <unistd.h>
+#include <sys/wait.h>
+#include <time.h>
 
-#include "daemon/log.h"
+#include "daemon/log_sink.h"
 
-#define LINE_MAX_BYTES	8192		/* the newline included */
 #define CUT_MARK	" [cut]"
 
-static const char *const level_names[LOG_L_N] = {
-	[LOG_L_ERROR]	= "error",
-	[LOG_L_WARN]	= "warning",
-	[LOG_L_INFO]	= "info",
-	[LOG_L_DEBUG]	= "debug",
+struct line {
+	char	text[LOG_LINE_MAX];	/* sink_put() adds a newline */
+	size_t	len;
+	bool	cut;			/* something found no room */
 };
 
-static const int level_syslog[LOG_L_N] = {
-	[LOG_L_ERROR]	= LOG_ERR,
-	[LOG_L_WARN]	= LOG_WARNING,
-	[LOG_L_INFO]	= LOG_INFO,
-	[LOG_L_DEBUG]	= LOG_DEBUG,
+/* va_list may be an array, which has no pointer to itself as an argument. */
+struct values {
+	va_list	 ap;
+	int	 error;			/* for %m */
 };
 
 /* Written once by log_init(), before there are threads. */
-static const char *log_role = "deferd";
-static bool log_to_syslog;
 static enum log_level log_max = LOG_L_INFO;
 
+static atomic_ulong lost;
+
 void
-log_init(const char *role, bool to_syslog, enum log_level max)
+log_init(const char *role, bool background, enum log_level max)
 {
-	log_role = role;
-	log_to_syslog = to_syslog;
 	log_max = max;
-	if (to_syslog)
-		openlog(role, LOG_PID, LOG_DAEMON);
+	sink_open(role, background);
 }
 
-/* The end of `len` bytes of text, moved back to where a character begins. */
-static size_t
-whole_characters(const char *text, size_t len)
+/* A piece is there whole or not at all, and behind one that is not, nothing. */
+static void
+put(struct line *l, const char *text, size_t len)
 {
-	while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
-		len--;
-	return len;
+	if (l->cut || len > sizeof(l->text) - sizeof(CUT_MARK) - l->len) {
+		l->cut = true;
+		return;
+	}
+	memcpy(l->text + l->len, text, len);
+	l->len += len;
 }
 
-/* Marks as cut the text that wanted `wanted` bytes; gives its length. */
-static size_t
-line_end(char *line, size_t size, size_t wanted)
+static bool
+is_bare(const char *text, size_t len)
 {
-	size_t len;
-
-	if (wanted < size)
-		return wanted;
-	len = whole_characters(line, size - sizeof(CUT_MARK));
-	memcpy(line + len, CUT_MARK, sizeof(CUT_MARK));
-	return len + sizeof(CUT_MARK) - 1;
+	if (len == 0 || len > LOG_VALUE_MAX)
+		return false;
+	for (; len > 0; text++, len--)
+		if (*text <= ' ' || *text > '~' || strchr("\"\\=", *text))
+			return false;
+	return true;
 }
 
 static void
-one_line(char *line)
+put_text(struct line *l, const char *text, size_t len)
 {
-	for (; *line != '\0'; line++)
-		if ((unsigned char)*line < 0x20 || *line == 0x7f)
-			*line = '?';
+	char quoted[LOG_VALUE_MAX];
+
+	if (!is_bare(text, len)) {
+		log_quote(quoted, sizeof(quoted), text, len);
+		text = quoted;
+		len = strlen(quoted);
+	}
+	put(l, text, len);
+}
+
+static void
+put_signed(struct line *l, struct values *v, const char *size)
+{
+	char text[32];
+	long long n;
+
+	if (*size == 'z')
+		n = va_arg(v->ap, ssize_t);
+	else if (*size != 'l')
+		n = va_arg(v->ap, int);
+	else
+		n = size[1] == 'l' ? va_arg(v->ap, long long) :
+		    va_arg(v->ap, long);
+	put(l, text, (size_t)snprintf(text, sizeof(text), "%lld", n));
+}
+
+static void
+put_unsigned(struct line *l, struct values *v, const char *size)
+{
+	char text[32];
+	unsigned long long n;
+
+	if (*size == 'z')
+		n = va_arg(v->ap, size_t);
+	else if (*size != 'l')
+		n = va_arg(v->ap, unsigned int);
+	else
+		n = size[1] == 'l' ? va_arg(v->ap, unsigned long long) :
+		    va_arg(v->ap, unsigned long);
+	put(l, text, (size_t)snprintf(text, sizeof(text), "%llu", n));
+}
+
+static void
+put_string(struct line *l, struct values *v, const char *size)
+{
+	int len = *size == '.' ? va_arg(v->ap, int) : -1;
+	const char *text = va_arg(v->ap, const char *);
+
+	put_text(l, text, len >= 0 ? (size_t)len : strlen(text));
+}
+
+static void
+put_seconds(struct line *l, struct values *v)
+{
+	char text[512];
+
+	put(l, text, (size_t)snprintf(text, sizeof(text), "%.3f",
+	    va_arg(v->ap, double)));
+}
+
+/* The conversion at p, behind its "%"; gives what follows it. */
+static const char *
+put_value(struct line *l, const char *p, struct values *v)
+{
+	const char *size = p, *why;
+
+	p += strspn(p, ".*3lz");
+	switch (*p) {
+	case 'd':
+		put_signed(l, v, size);
+		break;
+	case 'u':
+		put_unsigned(l, v, size);
+		break;
+	case 's':
+		put_string(l, v, size);
+		break;
+	case 'f':
+		put_seconds(l, v);
+		break;
+	default:
+		assert(*p == 'm');
+		why = strerrordesc_np(v->error);
+		put_text(l, why, why != NULL ? strlen(why) : 0);
+		break;
+	}
+	return p + 1;
+}
+
+static void
+line_begin(struct line *l, enum log_level level)
+{
+	_Static_assert(SINK_HEAD_MAX < LOG_LINE_MAX / 2, "room for the event");
+	l->len = sink_head(l->text, level);
+	l->cut = false;
+}
+
+static bool
+line_end(struct line *l)
+{
+	if (l->cut) {
+		memcpy(l->text + l->len, CUT_MARK, sizeof(CUT_MARK) - 1);
+		l->len += sizeof(CUT_MARK) - 1;
+	}
+	return sink_put(l->text, l->len);
+}
+
+/* That lines are missing, as soon as one gets through again. */
+static void
+say_lost(void)
+{
+	unsigned long n = atomic_exchange(&lost, 0);
+	struct line l;
+	char text[64];
+
+	if (n == 0)
+		return;
+	line_begin(&l, LOG_L_WARN);
+	put(&l, text, (size_t)snprintf(text, sizeof(text),
+	    "log-lost lines=%lu", n));
+	if (!line_end(&l))
+		atomic_fetch_add(&lost, n);
+}
+
+static void
+line_fill(struct line *l, const char *fmt, struct values *v)
+{
+	const char *p;
+
+	while (*(p = strchrnul(fmt, '%')) != '\0') {
+		put(l, fmt, (size_t)(p - fmt));
+		fmt = put_value(l, p + 1, v);
+	}
+	put(l, fmt, (size_t)(p - fmt));
 }
 
 static void
 log_emit(enum log_level level, const char *fmt, va_list ap)
 {
-	char line[LINE_MAX_BYTES];
-	size_t len, head = 0;
-	int n, saved = errno;
+	struct values v = { .error = errno };
+	struct line l;
 
 	if (level > log_max)
 		return;
-	if (!log_to_syslog)
-		head = (size_t)snprintf(line, 256, "%.64s[%ld]: %s: ",
-		    log_role, (long)getpid(), level_names[level]);
-	errno = saved;				/* for %m */
-	n = vsnprintf(line + head, sizeof(line) - 1 - head, fmt, ap);
-	if (n < 0)
-		return;
-	len = line_end(line, sizeof(line) - 1, head + (size_t)n);
-	one_line(line);
-	if (log_to_syslog) {
-		syslog(level_syslog[level], "%s", line);
-	} else {
-		line[len++] = '\n';
-		/* nobody is left to be told when stderr is gone */
-		if (write(STDERR_FILENO, line, len) == -1)
-			errno = 0;
-	}
-	errno = saved;
+	va_copy(v.ap, ap);
+	line_begin(&l, level);
+	line_fill(&l, fmt, &v);
+	va_end(v.ap);
+	if (line_end(&l))
+		say_lost();
+	else
+		atomic_fetch_add(&lost, 1);
+	errno = v.error;
 }
 
 void
@@ -158,6 +275,34 @@ log_fatal(const char *fmt, ...)
 	log_emit(LOG_L_ERROR, fmt, ap);
 	va_end(ap);
 	exit(1);
+}
+
+bool
+log_may(struct log_rate *r, unsigned long *skipped)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	if (!bucket_take(&r->bucket, (int64_t)ts.tv_sec * 1000 +
+	    ts.tv_nsec / 1000000)) {
+		r->skipped++;
+		return false;
+	}
+	*skipped = r->skipped;
+	r->skipped = 0;
+	return true;
+}
+
+const char *
+log_exit(int status, char text[LOG_EXIT_TEXT])
+{
+	if (status == -1)
+		return "none";
+	if (WIFSIGNALED(status))
+		snprintf(text, LOG_EXIT_TEXT, "signal:%d", WTERMSIG(status));
+	else
+		snprintf(text, LOG_EXIT_TEXT, "%d", WEXITSTATUS(status));
+	return text;
 }
 
 /*

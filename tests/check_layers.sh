@@ -38,7 +38,7 @@ job stats filter
 memory sqlite
 store+backend check
 body work task wire stream clock prefer accept range chart
-field hist problem
+field hist problem usage
 '
 
 # library header	who may include it

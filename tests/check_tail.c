@@ -33,7 +33,7 @@ static void
 setup(void)
 {
 	buf_init(&seen, 1 << 20);
-	tail_init(&t, &sink, 1000);
+	tail_init(&t, &sink);
 }
 
 static void

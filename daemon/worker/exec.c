@@ -433,7 +433,7 @@ run_ended_well(struct job *job)
 	if (WEXITSTATUS(status) == 0)
 		return true;
 	if (job->route->exit_status_ignore) {
-		log_warn("task=%s exit-status=%d ignored", job->id_text,
+		log_warn("exit-ignored task=%s exit=%d", job->id_text,
 		    WEXITSTATUS(status));
 		return true;
 	}

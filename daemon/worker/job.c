@@ -32,10 +32,8 @@ static void
 job_log_line(void *arg, const char *text, size_t len)
 {
 	const struct job *job = arg;
-	char quoted[4 * LOG_QUOTED_MAX];
 
-	log_info("task=%s stderr=%s", job->id_text,
-	    log_quote(quoted, sizeof(quoted), text, len));
+	log_info("stderr task=%s text=%.*s", job->id_text, (int)len, text);
 }
 
 static void
@@ -43,7 +41,7 @@ job_log_skipped(void *arg, unsigned long lines)
 {
 	const struct job *job = arg;
 
-	log_info("task=%s stderr-lines-skipped=%lu", job->id_text, lines);
+	log_info("stderr-skipped task=%s lines=%lu", job->id_text, lines);
 }
 
 /* Route name, head and body in one piece, the name with a NUL. */
@@ -191,7 +189,7 @@ job_prepare(struct job *job)
 	response_init(&job->response, (size_t)conf->inline_bytes,
 	    (uint64_t)route->limits.max_response_bytes,
 	    job->req.method == METHOD_HEAD);
-	tail_init(&job->tail, &sink, job_now_ms());
+	tail_init(&job->tail, &sink);
 	progress_init(&job->progress);
 	return true;
 }
@@ -204,7 +202,8 @@ job_prepare(struct job *job)
 static void
 job_die(const struct frame *f)
 {
-	log_error("frame %s: %s", frame_name(f->kind), strerrordesc_np(errno));
+	log_error("send-failed to=master frame=%s error=%m",
+	    frame_name(f->kind));
 	_exit(1);
 }
 
@@ -326,7 +325,7 @@ job_ring(struct job *job)
 
 	/* It cannot block: nobody counts to 2^64. */
 	if (write(job->bell, &one, sizeof(one)) == -1)
-		log_error("eventfd: %s", strerrordesc_np(errno));
+		log_error("bell-failed error=%m");
 }
 
 void

@@ -130,12 +130,12 @@ read_conf(void)
 	FILE *f = fdopen(ROLE_FD_CONF, "r");
 
 	if (f == NULL)
-		log_fatal("descriptor %d: %s", ROLE_FD_CONF, strerror(errno));
+		log_fatal("fatal error=%m descriptor=%d", ROLE_FD_CONF);
 	/* Its offset is shared with every process that reads it. */
 	rewind(f);
 	conf = conf_read(f, "deferd.conf", error);
 	if (conf == NULL)
-		log_fatal("%s", error);
+		log_fatal("fatal error=%s", error);
 	fclose(f);
 	return conf;
 }
@@ -148,11 +148,11 @@ worker_init(struct worker *w, const struct options *o)
 
 	if (fcntl(ROLE_FD_PEER, F_SETFD, FD_CLOEXEC) == -1 ||
 	    slate_map_writer(&w->slate, WORKER_FD_SLATE) == -1)
-		log_fatal("descriptors: %s", strerror(errno));
+		log_fatal("fatal error=%m");
 	close(WORKER_FD_SLATE);
 	w->conf = read_conf();
 	if (o->pool >= w->conf->npools)
-		log_fatal("there is no pool %lu", o->pool);
+		log_fatal("fatal error=%s pool=%lu", "no such pool", o->pool);
 	world.conf = w->conf;
 	world.pool = (unsigned int)o->pool;
 	module = w->conf->pools[o->pool].module;
@@ -163,7 +163,7 @@ worker_init(struct worker *w, const struct options *o)
 	w->packet = malloc(FRAME_MAX);
 	if (w->packet == NULL || pool_init(&w->pool, &world, &w->slate,
 	    module != NULL ? &w->module : NULL) == -1)
-		log_fatal("threads: %s", strerror(errno));
+		log_fatal("fatal error=%m");
 }
 
 static void
@@ -226,16 +226,16 @@ worker_receive(struct worker *w)
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0 && !truncated) {
-		log_debug("the master is gone");
+		log_debug("master-gone");
 		worker_die(w, 0);
 	}
 	if (truncated || frame_decode(&f, w->packet, (size_t)n) == -1 ||
 	    frame_fds(&f) != nfds) {
-		log_error("a frame from the master makes no sense");
+		log_error("frame-bad bytes=%zd descriptors=%d", n, nfds);
 		worker_die(w, 1);
 	}
 	if (worker_take(w, &f, nfds == 1 ? fds[0] : -1) == -1) {
-		log_error("frame %s: not now", frame_name(f.kind));
+		log_error("frame-bad frame=%s", frame_name(f.kind));
 		worker_die(w, 1);
 	}
 }
@@ -274,7 +274,7 @@ main(int argc, char **argv)
 	log_init("deferd-worker", !o.front, o.debug ? LOG_L_DEBUG : LOG_L_INFO);
 	w.term_fd = take_signals();
 	if (w.term_fd == -1)
-		log_fatal("signalfd: %s", strerror(errno));
+		log_fatal("fatal error=%m");
 	worker_init(&w, &o);
 	job_send_hello(&w.pool.world, w.pool.nthreads);
 	worker_serve(&w);

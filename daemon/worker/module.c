@@ -56,7 +56,7 @@ module_catch_crashes(void)
 	size_t i;
 
 	if (atexit(module_exited) != 0)
-		log_warn("modules that call exit() will not be known");
+		log_warn("watch-failed error=%s", "atexit() has no room");
 	/* SA_NODEFER: the signal raised again has to get through. */
 	sa.sa_flags = SA_ONSTACK | SA_RESETHAND | SA_NODEFER;
 	for (i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
@@ -95,7 +95,7 @@ module_open(struct module *m, const char *path)
 	m->run = NULL;
 	m->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (m->handle == NULL) {
-		log_error("module %s: %s", path, dlerror());
+		log_error("module-failed path=%s error=%s", path, dlerror());
 		return;
 	}
 	abi = dlsym(m->handle, "deferd_abi");
@@ -103,10 +103,10 @@ module_open(struct module *m, const char *path)
 	if (abi != NULL && *abi == DEFERD_ABI && m->run != NULL)
 		return;
 	if (abi == NULL || m->run == NULL)
-		log_error("module %s: no deferd_abi or no deferd_run in it",
-		    path);
+		log_error("module-failed path=%s error=%s", path,
+		    "no deferd_abi or no deferd_run in it");
 	else
-		log_error("module %s: built for ABI %u, this is %d", path,
+		log_error("module-failed path=%s abi=%u wanted=%d", path,
 		    (unsigned int)*abi, DEFERD_ABI);
 	module_close(m);
 }

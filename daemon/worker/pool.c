@@ -26,7 +26,7 @@ ring(int fd)
 	const uint64_t one = 1;
 
 	if (write(fd, &one, sizeof(one)) == -1)
-		log_error("eventfd: %s", strerrordesc_np(errno));
+		log_error("bell-failed error=%m");
 }
 
 /* The next job, or NULL when there will be none. */
@@ -75,7 +75,7 @@ thread_do(struct pool_thread *t, struct job *job)
 	job->slot = t->slot;
 	thread_run(t, job);
 	thread_leave(t);
-	log_debug("task=%s attempt=%u outcome=%d reason=\"%s\"", job->id_text,
+	log_debug("done task=%s attempt=%u outcome=%d reason=%s", job->id_text,
 	    job->attempt, (int)job->outcome, job->reason);
 	job_send_done(job);
 	slate_clear(t->slot);
@@ -92,7 +92,7 @@ thread_main(void *arg)
 	struct job *job;
 
 	if (t->pool->module != NULL && module_watch_thread(t->slot) == -1)
-		log_error("sigaltstack: %s", strerrordesc_np(errno));
+		log_error("watch-failed error=%m");
 	while ((job = thread_wait(t)) != NULL)
 		thread_do(t, job);
 	if (t->pool->module != NULL)

@@ -9,15 +9,12 @@
 
 #include "daemon/worker/tail.h"
 
-#define LINE_COST	1000	/* of credit */
-
 void
-tail_init(struct tail *t, const struct tail_sink *sink, int64_t now_ms)
+tail_init(struct tail *t, const struct tail_sink *sink)
 {
 	memset(t, 0, sizeof(*t));
 	t->sink = *sink;
-	t->credit = (int64_t)TAIL_BURST * LINE_COST;
-	t->then_ms = now_ms;
+	t->bucket = (struct bucket)BUCKET(TAIL_BURST, TAIL_PER_SECOND);
 	/* Twice, so that moving the bytes to the front is a rare event. */
 	buf_init(&t->kept, (size_t)2 * TAIL_MAX);
 }
@@ -45,21 +42,6 @@ tail_keep(struct tail *t, const char *data, size_t len)
 		buf_clear(&t->kept);
 }
 
-/* A token bucket: one line costs LINE_COST, a millisecond earns its share. */
-static void
-tail_earn(struct tail *t, int64_t now_ms)
-{
-	const int64_t most = (int64_t)TAIL_BURST * LINE_COST;
-	int64_t ms = now_ms - t->then_ms;
-
-	t->then_ms = now_ms;
-	if (ms > most)
-		ms = most;	/* keeps the product small */
-	t->credit += ms * TAIL_PER_SECOND * LINE_COST / 1000;
-	if (t->credit > most)
-		t->credit = most;
-}
-
 static void
 tail_say_skipped(struct tail *t)
 {
@@ -69,7 +51,7 @@ tail_say_skipped(struct tail *t)
 }
 
 static void
-tail_line(struct tail *t)
+tail_line(struct tail *t, int64_t now_ms)
 {
 	size_t len = t->line_len < TAIL_LINE_MAX ? t->line_len : TAIL_LINE_MAX;
 
@@ -78,11 +60,10 @@ tail_line(struct tail *t)
 		len--;
 	if (len == 0)
 		return;
-	if (t->credit < LINE_COST) {
+	if (!bucket_take(&t->bucket, now_ms)) {
 		t->skipped++;
 		return;
 	}
-	t->credit -= LINE_COST;
 	tail_say_skipped(t);
 	t->sink.line(t->sink.arg, t->line, len);
 }
@@ -107,13 +88,12 @@ tail_add(struct tail *t, const void *data, size_t len, int64_t now_ms)
 	tail_keep(t, p, len);
 	if (t->line == NULL && (t->line = malloc(TAIL_LINE_MAX)) == NULL)
 		return;
-	tail_earn(t, now_ms);
 	while (p < end) {
 		nl = memchr(p, '\n', (size_t)(end - p));
 		tail_gather(t, p, (size_t)((nl ? nl : end) - p));
 		if (nl == NULL)
 			break;
-		tail_line(t);
+		tail_line(t, now_ms);
 		p = nl + 1;
 	}
 }
@@ -121,8 +101,7 @@ tail_add(struct tail *t, const void *data, size_t len, int64_t now_ms)
 void
 tail_end(struct tail *t, int64_t now_ms)
 {
-	tail_earn(t, now_ms);
 	if (t->line_len > 0)
-		tail_line(t);
+		tail_line(t, now_ms);
 	tail_say_skipped(t);
 }

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/bucket.h"
 #include "ipc/buf.h"
 
 #define TAIL_MAX	65536	/* bytes kept */
@@ -32,12 +33,11 @@ struct tail {
 	struct buf	 kept;
 	char		*line;		/* TAIL_LINE_MAX bytes, or NULL */
 	size_t		 line_len;	/* may exceed what is stored of it */
-	int64_t		 credit;	/* lines that may be logged, x 1000 */
-	int64_t		 then_ms;	/* when `credit` was true */
+	struct bucket	 bucket;	/* of lines that may be logged */
 	unsigned long	 skipped;
 };
 
-void	tail_init(struct tail *, const struct tail_sink *, int64_t now_ms);
+void	tail_init(struct tail *, const struct tail_sink *);
 void	tail_fini(struct tail *);
 
 void	tail_add(struct tail *, const void *, size_t len, int64_t now_ms);
