@@ -20,6 +20,7 @@ view_list_begin(struct view_list *l, const struct list_writer *writer)
 	int failed;
 
 	l->writer = writer;
+	l->part = 0;
 	l->count = 0;
 	buf_init(&l->out, writer->max);
 	failed = writer->begin(l);
@@ -37,9 +38,19 @@ view_list_task(struct view_list *l, const struct listed *t)
 }
 
 int
-view_list_answer(struct view_list *l, struct answer *a, bool more)
+view_list_part_end(struct view_list *l, bool more)
 {
-	return l->writer->end(l, a, more);
+	if (l->writer->part_end(l, more) == -1)
+		return -1;
+	l->part++;
+	l->count = 0;
+	return 0;
+}
+
+int
+view_list_answer(struct view_list *l, struct answer *a)
+{
+	return l->writer->end(l, a);
 }
 
 void
@@ -134,16 +145,26 @@ json_task(struct view_list *l, const struct listed *t)
 }
 
 static int
-json_end(struct view_list *l, struct answer *a, bool more)
+json_part_end(struct view_list *l, bool more)
 {
 	return buf_printf(&l->out, "],\"more\":%s}\n",
-	    more ? "true" : "false") ||
-	    view_text(a, l->req, "application/json", &l->out) ? -1 : 0;
+	    more ? "true" : "false");
 }
+
+static int
+json_end(struct view_list *l, struct answer *a)
+{
+	return view_text(a, l->req, "application/json", &l->out);
+}
+
+static const struct list_part json_part = { LIST_ALL, FILTER_LIMIT_MAX, false };
 
 const struct list_writer view_list_json = {
 	.max = JSON_MAX,
+	.parts = &json_part,
+	.nparts = 1,
 	.begin = json_begin,
 	.task = json_task,
+	.part_end = json_part_end,
 	.end = json_end,
 };

@@ -34,20 +34,35 @@ struct listed {
 	const struct view_progress *progress;	/* NULL: it has told none */
 	int		 status;	/* of its own response; 0: there is none */
 	uint64_t	 size;		/* bytes of that one's body */
+	const void	*log;		/* end of its stderr, if the part wants it */
+	size_t		 log_len;
 };
+
+/*
+ * One list of the answer, of tasks that pass the filter and are in one of
+ * these states.  JSON has one part; a page has several, so that what runs is
+ * seen even when a thousand tasks have ended since.
+ */
+struct list_part {
+	unsigned int	 states;	/* mask of 1 << TASK_X */
+	unsigned int	 limit;		/* so many, or the filter's if that is less */
+	bool		 log;		/* each is told with its log */
+};
+#define LIST_ALL	((1u << TASK_STATE_N) - 1)
 
 struct view_list;
 
 /* All return 0, or -1 without memory; then nothing more is called. */
 struct list_writer {
 	size_t		 max;		/* bytes that `out` may come to */
+	const struct list_part *parts;	/* told one after the other */
+	size_t		 nparts;
 	int		 (*begin)(struct view_list *);
 	int		 (*task)(struct view_list *, const struct listed *);
-	/*
-	 * Makes the answer (view_text(), view_html()); `more`: others would
-	 * have passed the filter, too.
-	 */
-	int		 (*end)(struct view_list *, struct answer *, bool more);
+	/* All of a part are told; `more`: others would have passed, too. */
+	int		 (*part_end)(struct view_list *, bool more);
+	/* All parts are; makes the answer (view_text(), view_html()). */
+	int		 (*end)(struct view_list *, struct answer *);
 };
 
 struct view_list {
@@ -59,7 +74,8 @@ struct view_list {
 
 	/* the writer's */
 	struct buf	 out;
-	size_t		 count;		/* tasks so far */
+	size_t		 part;		/* the one that is told */
+	size_t		 count;		/* tasks of this part so far */
 	const struct list_writer *writer;
 };
 
@@ -75,7 +91,10 @@ int	view_list_begin(struct view_list *, const struct list_writer *)
 int	view_list_task(struct view_list *, const struct listed *)
 	__attribute__((warn_unused_result));
 
-int	view_list_answer(struct view_list *, struct answer *, bool more)
+/* After the last task of each part; and after the last part. */
+int	view_list_part_end(struct view_list *, bool more)
+	__attribute__((warn_unused_result));
+int	view_list_answer(struct view_list *, struct answer *)
 	__attribute__((warn_unused_result));
 
 void	view_list_fini(struct view_list *);
