@@ -22,9 +22,7 @@ give_up()
 	exit 1
 }
 
-packages_need $packages_build python3 python3-pytest curl apache2-bin nginx lighttpd \
-	chromium chromium-driver python3-selenium man2html info2www cgit \
-	mandoc sqlite3 jq || give_up
+packages_need $packages_build $packages_tests || give_up
 
 (cd "$top" && ./autogen.sh) || give_up
 mkdir -p "$build" && cd "$build" || give_up
