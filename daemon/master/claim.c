@@ -165,7 +165,7 @@ digest_request(struct work *w)
 	else if (c->body->bytes != NULL)
 		SHA256Update(&ctx, c->body->bytes->data, c->body->bytes->len);
 	if (c->failed)
-		log_error("claim-failed error=\"%s\"", strerror(errno));
+		log_error("claim-failed error=%m");
 	SHA256Final(c->store.request, &ctx);
 }
 

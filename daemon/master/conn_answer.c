@@ -65,7 +65,7 @@ void
 conn_reply(struct conn *c, int made)
 {
 	if (made == -1) {
-		log_error("answer-failed error=\"no memory\"");
+		log_error("answer-failed error=%s", "no memory");
 		conn_close(c);
 		return;
 	}

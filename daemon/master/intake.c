@@ -145,7 +145,7 @@ spool_failed(const char *what)
 {
 	int e = errno;
 
-	log_error("spool-failed what=%s error=\"%s\"", what, strerror(e));
+	log_error("spool-failed what=%s error=%s", what, strerrordesc_np(e));
 	return e == ENOSPC || e == EDQUOT ? INTAKE_FULL : INTAKE_FAILED;
 }
 

@@ -76,7 +76,7 @@ on_reload(int fd, unsigned int generation, void *arg)
 	struct conf *conf = read_conf(fd, generation, error);
 
 	if (conf == NULL || sched_set_conf(m->sched, conf) == -1) {
-		log_error("reload-failed error=\"%s\"",
+		log_error("reload-failed error=%s",
 		    conf == NULL ? error : "no memory");
 		conf_free(conf);
 		return;
@@ -168,7 +168,7 @@ raise_descriptor_limit(void)
 		return;
 	rl.rlim_cur = rl.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &rl) == -1)
-		log_warn("nofile error=\"%s\"", strerror(errno));
+		log_warn("limit-failed what=descriptors error=%m");
 }
 
 /* What a terminal or an operator sends is the launcher's to handle. */
@@ -219,29 +219,29 @@ start(struct master *m)
 
 	m->conf = read_conf(ROLE_FD_CONF, 0, error);
 	if (m->conf == NULL)
-		log_fatal("%s", error);
+		log_fatal("fatal error=%s", error);
 	m->base = event_base_new();
 	m->drained = m->base ? evtimer_new(m->base, on_drained, m) : NULL;
 	m->finish = m->base ? evtimer_new(m->base, on_finish, m) : NULL;
 	m->io = m->base ? work_pool_new(m->base, "deferd-io", IO_THREADS) : NULL;
 	if (m->drained == NULL || m->finish == NULL || m->io == NULL)
-		log_fatal("cannot start: %s", strerror(errno));
+		log_fatal("fatal error=%m");
 	m->store = store_open(m->base, m->conf, error);
 	if (m->store == NULL)
-		log_fatal("%s", error);
+		log_fatal("fatal error=%s", error);
 	m->sched = sched_new(m->base, m->store, m->conf, ROLE_FD_PEER,
 	    &events);
 	if (m->sched == NULL)
-		log_fatal("cannot start: %s", strerror(errno));
+		log_fatal("fatal error=%m");
 	if (sched_restore(m->sched, error) == -1)
-		log_fatal("%s", error);
+		log_fatal("fatal error=%s", error);
 	m->env = (struct conn_env){
 		.base = m->base, .conf = m->conf, .sched = m->sched,
 		.store = m->store, .io = m->io, .debug = m->debug,
 	};
 	m->server = server_new(&m->env, MASTER_FD_LISTEN, control_fd(m));
 	if (m->server == NULL || sched_ready(m->sched) == -1)
-		log_fatal("cannot serve: %s", strerror(errno));
+		log_fatal("fatal error=%m");
 }
 
 /* On its way into the background a daemon is silent, unless it fails. */

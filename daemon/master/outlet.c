@@ -87,8 +87,8 @@ static bool
 take_chunk(struct outlet *o, ssize_t n)
 {
 	if (n <= 0) {
-		log_error("response-cut error=\"%s\"",
-		    n == 0 ? "spool file too short" : strerror(errno));
+		log_error("response-cut error=%s", n == 0 ?
+		    "spool file too short" : strerrordesc_np(errno));
 		return false;
 	}
 	o->data = o->chunk;

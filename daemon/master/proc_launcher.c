@@ -99,14 +99,13 @@ launcher_died(struct proc *p, const struct frame *f)
 	struct timeval now = { 0 };
 
 	if (w == NULL) {
-		log_warn("died-unknown worker=%u", f->u.died.worker);
+		log_warn("worker-unknown worker=%u", f->u.died.worker);
 		return;
 	}
 	w->state = WORKER_RETIRING;
 	if (w->wire.fd != -1)
 		wire_read_out(&w->wire);
-	log_info("worker-died worker=%u status=%d error=%d", w->number,
-	    f->u.died.status, f->u.died.error);
+	log_debug("worker-gone worker=%u", w->number);
 	DL_DELETE(p->workers, w);
 	DL_APPEND(p->dead, w);
 	end_jobs(w);
@@ -128,7 +127,7 @@ launcher_spawned(struct proc *p, const struct frame *f, const int *fds)
 	close(fds[1]);
 	if (!ok) {
 		close(fds[0]);
-		log_error("spawned-bad worker=%u", f->u.spawned.worker);
+		log_error("worker-unusable worker=%u", f->u.spawned.worker);
 		return;
 	}
 	w->wire.on_frame = worker_on_frame;
@@ -161,7 +160,7 @@ proc_on_launcher_frame(struct wire *wire, const struct frame *f, const int *fds)
 		break;
 	default:
 		proc_close_fds(f, fds);
-		log_error("bad-frame from=launcher frame=%s",
+		log_error("frame-bad from=launcher frame=%s",
 		    frame_name(f->kind));
 		break;
 	}

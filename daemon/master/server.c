@@ -69,7 +69,7 @@ static void
 listen_again(struct listener *l)
 {
 	if (l->event != NULL && event_add(l->event, NULL) == -1)
-		log_error("listen-failed error=\"no memory\"");
+		log_error("listen-failed error=%s", "no memory");
 }
 
 /* The operator must get in when nobody else can. */
@@ -212,7 +212,7 @@ welcome(struct server *s, int fd, bool is_control)
 	if (g != NULL)
 		g->conn = conn_new(s->env, fd, g);
 	if (g == NULL || g->conn == NULL) {
-		log_error("accept-failed error=\"no memory\"");
+		log_error("accept-failed error=%s", "no memory");
 		free(g);
 		close(fd);
 		return;
@@ -273,8 +273,7 @@ on_connection(evutil_socket_t listen_fd, short what, void *arg)
 		if (fd == -1) {
 			if (is_passing(errno))
 				return;
-			log_error("accept-failed error=\"%s\"",
-			    strerror(errno));
+			log_error("accept-failed error=%m");
 			pause_listening(l->server);
 			return;
 		}
@@ -299,7 +298,7 @@ server_set_conf(struct server *s)
 		struct passwd *pw = getpwnam(*name);
 
 		if (pw == NULL)
-			log_warn("peer-unknown user=\"%s\"", *name);
+			log_warn("peer-unknown user=%s", *name);
 		else if (s->npeers < PEERS_MAX)
 			s->peers[s->npeers++] = pw->pw_uid;
 	}

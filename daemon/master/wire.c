@@ -71,7 +71,7 @@ read_one(struct wire *w)
 	}
 	if (truncated || frame_decode(&f, incoming, (size_t)n) == -1 ||
 	    frame_fds(&f) != nfds) {
-		log_error("bad-frame bytes=%zd descriptors=%d", n, nfds);
+		log_error("frame-bad bytes=%zd descriptors=%d", n, nfds);
 		close_all(fds, nfds);
 		ended(w);
 		return false;

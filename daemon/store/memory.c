@@ -289,7 +289,7 @@ claims_free(struct memory *m)
 static enum store_verdict
 no_memory(void)
 {
-	log_error("store: no memory for a task");
+	log_error("store-failed what=insert error=%s", "no memory");
 	return STORE_FAILED;
 }
 
@@ -445,7 +445,7 @@ memory_load(void *state, struct store_op *op)
 		return;
 	}
 	if (body_share(&op->message.body, &e->message.body) < 0) {
-		log_error("store: cannot open a body: %s", strerror(errno));
+		log_error("store-failed what=load error=%m");
 		op->verdict = STORE_FAILED;
 		return;
 	}

@@ -530,7 +530,7 @@ sqlite_apply(void *state, struct store_op *list, int64_t *bytes,
 	int rc;
 
 	if (!make_room(s, list)) {
-		log_error("store: no memory for a batch");
+		log_error("store-failed what=batch error=%s", "no memory");
 		tell_failed(list, STORE_FAILED);
 		return;
 	}

@@ -63,7 +63,7 @@ say_log(void *arg, const char *line)
 {
 	const struct sqlite *s = arg;
 
-	log_error("store: %s: %s", s->path, line);
+	log_error("store-damage path=%s found=%s", s->path, line);
 }
 
 static void *
@@ -79,14 +79,13 @@ check_thread(void *arg)
 	if (s->check_stop)
 		;
 	else if (rc != SQLITE_OK)
-		log_error("store: %s could not be checked: %s", s->path,
+		log_error("store-unchecked path=%s error=%s", s->path,
 		    sqlite3_errstr(rc));
 	else if (problems > 0)
-		log_error("store: %s is damaged: stop deferd and restore a "
-		    "copy, or save what there is with \"sqlite3 FILE .recover\"",
-		    s->path);
+		log_error("store-damaged path=%s problems=%d", s->path,
+		    problems);
 	else
-		log_info("store: %s was checked and is sound", s->path);
+		log_info("store-sound path=%s", s->path);
 	sqlite3_close(db);
 	s->check_running = false;
 	return NULL;
@@ -116,7 +115,8 @@ sqlite_check_start(struct sqlite *s)
 	    pthread_create(&s->check, NULL, check_thread, s) == 0;
 	if (!s->check_started) {
 		s->check_running = false;
-		log_error("store: no thread to check %s", s->path);
+		log_error("store-unchecked path=%s error=%s", s->path,
+		    "no thread for it");
 	}
 }
 

@@ -171,11 +171,8 @@ fault_say(struct sqlite_fault *f, const char *path, const char *why)
 		f->unsaid++;
 		return;
 	}
-	if (f->unsaid > 0)
-		log_error("store: cannot %s %s: %s (and %u times before)",
-		    f->what, path, why, f->unsaid);
-	else
-		log_error("store: cannot %s %s: %s", f->what, path, why);
+	log_error("store-failed what=%s path=%s error=%s skipped=%u", f->what,
+	    path, why, f->unsaid);
 	f->said = now;
 	f->unsaid = 0;
 }

@@ -89,8 +89,8 @@ load_file(struct sqlite *s, sqlite3_stmt *st, struct body *b)
 		b->file = file;
 		return SQLITE_OK;
 	}
-	log_error("store: cannot open the body %016llx: %s",
-	    (unsigned long long)file, strerror(errno));
+	log_error("store-failed what=load body=%llu error=%m",
+	    (unsigned long long)file);
 	return errno == ENOENT || errno == ENODATA ? SQLITE_NOTFOUND :
 	    SQLITE_CANTOPEN;
 }

@@ -169,7 +169,7 @@ sweep(void *arg, int dir, const char *name)
 	int *swept = arg;
 
 	if (unlinkat(dir, name, 0) < 0)
-		log_warn("store: cannot sweep %s: %s", name, strerror(errno));
+		log_warn("spool-undeleted file=%s error=%m", name);
 	else
 		++*swept;
 }
@@ -178,8 +178,7 @@ static void
 report_missing(void *arg, const char *id, const char *name)
 {
 	(void)arg;
-	log_error("store: the body of task %s is lost: file %s of the spool",
-	    id ? id : "(none)", name);
+	log_error("body-lost task=%s file=%s", id ? id : "none", name);
 }
 
 static uint64_t
@@ -203,7 +202,7 @@ sqlite_spool_sweep(struct sqlite *s, sqlite3 *db)
 
 	s->spool.next = a.last + 1;
 	if (swept > 0)
-		log_info("store: swept %d files from the spool", swept);
+		log_info("spool-swept files=%d", swept);
 	return rc;
 }
 
@@ -244,8 +243,7 @@ sqlite_spool_drop(void *state, uint64_t file)
 
 	name_of(file, name);
 	if (unlinkat(s->spool.dir, name, 0) < 0 && errno != ENOENT)
-		log_warn("store: cannot delete %s from the spool: %s", name,
-		    strerror(errno));
+		log_warn("spool-undeleted file=%s error=%m", name);
 }
 
 /* A file that is shorter than its row says would be a lie to the client. */
