@@ -19,7 +19,7 @@ silence(int fd)
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (null < 0 || dup2(null, fd) < 0)
-		log_fatal("/dev/null: %s", strerror(errno));
+		log_fatal("fatal path=/dev/null error=%m");
 	close(null);
 }
 
@@ -54,10 +54,10 @@ daemonize_start(struct daemonize *d)
 
 	d->words = memfd_create("words", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (d->words < 0 || pipe2(ready, O_CLOEXEC) < 0)
-		log_fatal("cannot go into the background: %s", strerror(errno));
+		log_fatal("fatal error=%m");
 	pid = fork();
 	if (pid < 0)
-		log_fatal("cannot fork: %s", strerror(errno));
+		log_fatal("fatal error=%m");
 	if (pid > 0) {
 		close(ready[1]);
 		wait_until_ready(ready[0], pid);
@@ -66,7 +66,7 @@ daemonize_start(struct daemonize *d)
 	d->parent = ready[1];
 	setsid();
 	if (chdir("/") < 0)
-		log_fatal("/: %s", strerror(errno));
+		log_fatal("fatal path=/ error=%m");
 	silence(STDIN_FILENO);
 }
 
@@ -87,7 +87,7 @@ show(struct daemonize *d)
 	if (d->words < 0)
 		return;
 	if (fcntl(d->words, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW) < 0)
-		log_warn("cannot seal: %s", strerror(errno));
+		log_warn("seal-failed error=%m");
 	while ((n = pread(d->words, text, sizeof(text), at)) > 0 &&
 	    write(STDERR_FILENO, text, (size_t)n) == n)
 		at += n;
@@ -104,7 +104,7 @@ daemonize_ready(struct daemonize *d)
 	silence(STDOUT_FILENO);
 	silence(STDERR_FILENO);
 	if (write(d->parent, "", 1) < 0)
-		log_info("nobody waited for this daemon");
+		log_info("parent-gone");
 	close(d->parent);
 	d->parent = -1;
 }

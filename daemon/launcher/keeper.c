@@ -36,7 +36,7 @@ keeper_tell(struct keeper *k, const struct frame *f, const int *fds, int nfds)
 {
 	if (link_send(&k->link, f, fds, nfds) == 0)
 		return;
-	log_error("no memory for a frame to the master: it is restarted");
+	log_error("send-failed to=master error=%s", "no memory");
 	if (k->master)
 		kill(k->master, SIGKILL);
 }
@@ -132,7 +132,7 @@ take_frames(struct keeper *k)
 	if (verdict == LINK_NOTHING)
 		return;
 	if (verdict == LINK_BAD) {
-		log_error("bad frame from the master: it is killed");
+		log_error("frame-bad from=master");
 		kill(k->master, SIGKILL);
 	}
 	link_close(&k->link);	/* the rest is SIGCHLD's */
@@ -183,7 +183,7 @@ turn(struct keeper *k)
 	int64_t now = keeper_now_ms(), next;
 
 	if (k->state == KEEPER_DRAINING && now >= k->deadline_ms) {
-		log_warn("not drained in time: all are killed");
+		log_warn("drain-over");
 		keeper_end(k, 1);
 	}
 	next = keeper_start_due(k, now);
@@ -214,7 +214,7 @@ keeper_run(struct keeper *k)
 	k->pools = calloc(k->settings.conf->npools, sizeof(*k->pools));
 	if (k->signal_fd < 0 || !k->pools ||
 	    prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) {
-		log_error("cannot start: %s", strerror(errno));
+		log_error("fatal error=%m");
 		keeper_end(k, 1);
 	}
 	while (k->state != KEEPER_ENDING || k->master || k->workers)

@@ -48,16 +48,6 @@ keeper_end(struct keeper *k, int exit_status)
 	kill_workers(k);
 }
 
-static const char *
-how(int status, char *text, size_t size)
-{
-	if (WIFSIGNALED(status))
-		snprintf(text, size, "signal=%d", WTERMSIG(status));
-	else
-		snprintf(text, size, "exit=%d", WEXITSTATUS(status));
-	return text;
-}
-
 /* Whatever its status: a module can call exit(0) as it is loaded. */
 static void
 count_death(struct backoff *b, const struct keeper_worker *w)
@@ -72,12 +62,12 @@ static void
 worker_died(struct keeper *k, struct keeper_worker *w)
 {
 	int status = 0;
-	char text[32];
+	char text[LOG_EXIT_TEXT];
 
 	spawn_kill_groups(&w->slate, w->pid, k->run_as);
 	waitpid(w->pid, &status, 0);
-	log_info("worker died worker=%u pool=%u pid=%ld %s", w->number, w->pool,
-	    (long)w->pid, how(status, text, sizeof(text)));
+	log_info("worker-died worker=%u pool=%u pid=%ld exit=%s", w->number,
+	    w->pool, (long)w->pid, log_exit(status, text));
 	if (!w->asked_to_die && w->generation == k->generation)
 		count_death(&k->pools[w->pool], w);
 	keeper_tell_died(k, w, status, 0);
@@ -88,15 +78,15 @@ static void
 master_died(struct keeper *k)
 {
 	int status = 0;
-	char text[32];
+	char text[LOG_EXIT_TEXT];
 
 	waitpid(k->master, &status, 0);
-	how(status, text, sizeof(text));
 	if (k->state == KEEPER_STARTING)
-		log_error("master died before it served pid=%ld %s",
-		    (long)k->master, text);
+		log_error("master-died pid=%ld exit=%s serving=no",
+		    (long)k->master, log_exit(status, text));
 	else if (k->state == KEEPER_SERVING || status != 0)
-		log_error("master died pid=%ld %s", (long)k->master, text);
+		log_error("master-died pid=%ld exit=%s", (long)k->master,
+		    log_exit(status, text));
 	k->master = 0;
 	link_close(&k->link);
 	if (k->state == KEEPER_STARTING) {

@@ -81,11 +81,11 @@ start_master(struct keeper *k)
 		memset(k->pools, 0,
 		    k->settings.conf->npools * sizeof(*k->pools));
 		link_open(&k->link, peer);
-		log_info("master started pid=%ld", (long)k->master);
+		log_info("master-started pid=%ld", (long)k->master);
 		return;
 	}
 	k->master = 0;
-	log_error("cannot start %s: %s", ROLE_MASTER_PROGRAM, strerror(errno));
+	log_error("start-failed program=%s error=%m", ROLE_MASTER_PROGRAM);
 	backoff_died(&k->master_backoff, k->master_started_ms, keeper_now_ms());
 	if (k->state == KEEPER_STARTING)
 		keeper_end(k, 1);
@@ -137,8 +137,8 @@ start_worker(struct keeper *k, struct keeper_worker *w)
 	} else {
 		pid = spawn_worker(k, w, fds);
 		if (pid < 0) {
-			log_error("cannot start %s: %s", ROLE_WORKER_PROGRAM,
-			    strerror(errno));
+			log_error("start-failed program=%s error=%m",
+			    ROLE_WORKER_PROGRAM);
 			backoff_died(&k->pools[w->pool], w->started_ms, keeper_now_ms());
 		}
 	}
@@ -148,7 +148,7 @@ start_worker(struct keeper *k, struct keeper_worker *w)
 		return;
 	}
 	w->pid = pid;
-	log_debug("worker started worker=%u pool=%u pid=%ld", w->number,
+	log_debug("worker-started worker=%u pool=%u pid=%ld", w->number,
 	    w->pool, (long)pid);
 	f.u.spawned.worker = w->number;
 	f.u.spawned.pid = (int32_t)pid;

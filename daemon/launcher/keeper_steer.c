@@ -22,25 +22,25 @@ keeper_reload(struct keeper *k)
 	int fd;
 
 	if (settings_read(&fresh, k->path, k->socket, error) < 0) {
-		log_error("settings not reloaded: %s", error);
+		log_error("reload-failed error=%s", error);
 		return;
 	}
 	if (settings_equal(&fresh, &k->settings)) {
-		log_info("settings unchanged");
+		log_info("settings-unchanged");
 		settings_fini(&fresh);
 		return;
 	}
 	pools = calloc(fresh.conf->npools, sizeof(*pools));
 	fd = settings_open(&fresh);
 	if (!pools || fd < 0) {
-		log_error("settings not reloaded: %s", strerror(errno));
+		log_error("reload-failed error=%m");
 		free(pools);
 		settings_fini(&fresh);
 		return;
 	}
 	conf_needs_restart(k->settings.conf, fresh.conf, names, sizeof(names));
-	log_info("settings reloaded%s%s", *names ? ", needs a restart: " : "",
-	    names);
+	log_info("reloading generation=%u needs-restart=%s",
+	    k->generation + 1, names);
 	settings_fini(&k->settings);
 	free(k->pools);
 	k->settings = fresh;
@@ -63,7 +63,7 @@ keeper_drain(struct keeper *k)
 	} else if (!k->master) {
 		keeper_end(k, 0);
 	} else {
-		log_info("draining");
+		log_info("stopping");
 		k->state = KEEPER_DRAINING;
 		k->deadline_ms = keeper_now_ms() + DRAIN_MARGIN_MS +
 		    k->settings.conf->drain_s * 1000;

@@ -62,7 +62,7 @@ absolute(const char *path)
 	    asprintf(&whole, "%s/%s", dir, path) < 0)
 		whole = NULL;
 	if (!whole)
-		log_fatal("%s: %s", path, strerror(errno));
+		log_fatal("fatal path=%s error=%m", path);
 	free(dir);
 	return whole;
 }
@@ -121,7 +121,7 @@ clean_descriptors(void)
 		fd = open("/dev/null", O_RDWR);
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd < 0 || close_range(STDERR_FILENO + 1, ~0U, 0) < 0)
-		log_fatal("descriptors: %s", strerror(errno));
+		log_fatal("fatal error=%m");
 	umask(022);
 }
 
@@ -138,12 +138,14 @@ static void
 find_user(struct spawn_user *user, const char *setting, const char *name)
 {
 	if (!name)
-		log_fatal("%s: must be set when started as root", setting);
+		log_fatal("fatal setting=%s error=%s", setting,
+		    "must be set when started as root");
 	if (spawn_find_user(user, name) == 0)
 		return;
 	if (errno == ENOENT)
-		log_fatal("%s: no user \"%s\" here", setting, name);
-	log_fatal("%s: \"%s\": %s", setting, name, strerror(errno));
+		log_fatal("fatal setting=%s user=%s error=%s", setting, name,
+		    "no such user");
+	log_fatal("fatal setting=%s user=%s error=%m", setting, name);
 }
 
 /* Only root has users to choose from. */
@@ -154,10 +156,12 @@ find_users(struct spawn_user *user, struct spawn_user *run_as,
 	find_user(user, "user", conf->user);
 	find_user(run_as, "run-as", conf->run_as);
 	if (user->uid == run_as->uid)
-		log_warn("user and run-as are both \"%s\": tasks can read the "
-		    "store and kill the master", user->name);
+		log_warn("settings-doubtful user=%s error=%s", user->name,
+		    "it is run-as, too: tasks can read the store and kill "
+		    "the master");
 	if (run_as->uid == 0)
-		log_warn("run-as is root: so is every task");
+		log_warn("settings-doubtful setting=run-as error=%s",
+		    "it is root: so is every task");
 }
 
 /* A program of its own, as the store's owner: there is no database in here. */
@@ -173,8 +177,8 @@ check_store(const struct conf *conf, const struct spawn_user *user)
 	int status;
 
 	if (pid == -1) {
-		log_error("cannot start %s: %s", ROLE_CHECK_PROGRAM,
-		    strerror(errno));
+		log_error("start-failed program=%s error=%m",
+		    ROLE_CHECK_PROGRAM);
 		return 1;
 	}
 	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
@@ -222,7 +226,7 @@ main(int argc, char **argv)
 	read_options(&o, argc, argv);
 	log_init("deferd", false, log_level(&o));
 	if (settings_read(&k.settings, o.path, o.socket, error) < 0)
-		log_fatal("%s", error);
+		log_fatal("fatal error=%s", error);
 	k.path = o.path;
 	k.socket = o.socket;
 	k.foreground = o.foreground;

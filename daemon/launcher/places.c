@@ -24,7 +24,7 @@ make_parent(const char *path)
 	if (slash && slash != dir) {
 		*slash = '\0';
 		if (mkdir(dir, 0755) < 0 && errno != EEXIST)
-			log_warn("%s: %s", dir, strerror(errno));
+			log_warn("place-failed path=%s error=%m", dir);
 	}
 	free(dir);
 }
@@ -35,11 +35,11 @@ make_state_dir(const char *dir, mode_t mode, const struct spawn_user *user)
 {
 	if (mkdir(dir, mode) < 0) {
 		if (errno != EEXIST)
-			log_warn("%s: %s", dir, strerror(errno));
+			log_warn("place-failed path=%s error=%m", dir);
 		return;
 	}
 	if (user && lchown(dir, user->uid, user->gid) < 0)
-		log_warn("%s: %s", dir, strerror(errno));
+		log_warn("place-failed path=%s error=%m", dir);
 }
 
 static void
@@ -77,7 +77,7 @@ own(struct place *p, const char *path)
 
 	p->path = strdup(path);
 	if (!p->path || lstat(path, &st) < 0) {
-		log_error("%s: %s", path, strerror(errno));
+		log_error("place-failed path=%s error=%m", path);
 		return -1;
 	}
 	p->dev = st.st_dev;
@@ -92,17 +92,18 @@ open_socket(struct place *p, const char *path, mode_t mode, uid_t uid,
 	make_parent(path);
 	p->fd = sock_listen(path, mode, gid);
 	if (p->fd < 0 && errno == EADDRINUSE) {
-		log_error("another deferd is running on %s", path);
+		log_error("place-failed path=%s error=%s", path,
+		    "another deferd is running");
 		return -1;
 	}
 	if (p->fd < 0) {
-		log_error("cannot listen on %s: %s", path, strerror(errno));
+		log_error("place-failed path=%s error=%m", path);
 		return -1;
 	}
 	if (own(p, path) < 0)
 		return -1;
 	if (uid != (uid_t)-1 && lchown(path, uid, (gid_t)-1) < 0) {
-		log_error("%s: %s", path, strerror(errno));
+		log_error("place-failed path=%s error=%m", path);
 		return -1;
 	}
 	return 0;
@@ -117,7 +118,7 @@ write_pid(struct place *p, const char *path)
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
 	    0644);
 	if (fd < 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0) {
-		log_error("cannot write %s: %s", path, strerror(errno));
+		log_error("place-failed path=%s error=%m", path);
 		if (fd >= 0)
 			close(fd);
 		return -1;

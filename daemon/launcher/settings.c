@@ -154,14 +154,16 @@ static void
 warn_user(const char *what, const char *name)
 {
 	if (name && !getpwnam(name))
-		log_warn("%s: no user \"%s\" here", what, name);
+		log_warn("settings-doubtful setting=%s user=%s error=%s", what,
+		    name, "no such user");
 }
 
 static void
 warn_path(const char *what, const char *path, int mode)
 {
 	if (path && access(path, mode) < 0)
-		log_warn("%s: %s: %s", what, path, strerror(errno));
+		log_warn("settings-doubtful setting=%s path=%s error=%m", what,
+		    path);
 }
 
 static void

@@ -249,8 +249,7 @@ spawn_kill_groups(const struct slate *slate, pid_t worker,
 	while ((pid = fork()) < 0 && tries++ < FORK_TRIES)
 		poll(NULL, 0, 10);
 	if (pid < 0)
-		log_error("cannot kill the groups of worker pid=%ld: %s",
-		    (long)worker, strerror(errno));
+		log_error("groups-unkilled pid=%ld error=%m", (long)worker);
 	if (pid < 0)
 		return;
 	if (pid == 0) {

@@ -453,7 +453,7 @@ class Crash:
             for line in f:
                 assert "Sanitizer" not in line and "runtime error" not in line \
                     and "ssertion" not in line, line
-                died = re.search(r" died .*signal=(\d+)", line)
+                died = re.search(r"-died .*exit=signal:(\d+)", line)
                 assert not died or died[1] == "9", line
 
     def tell(self, n):
