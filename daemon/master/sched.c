@@ -199,6 +199,25 @@ on_drain(bool heir, void *arg)
 static void
 on_reload(int conf_fd, unsigned int generation, void *arg)
 {
+void
+sched_pause(struct sched *s, bool paused)
+{
+	s->paused = paused;
+	sched_dispatch(s);
+}
+
+bool
+sched_is_paused(const struct sched *s)
+{
+	return s->paused;
+}
+
+bool
+sched_is_draining(const struct sched *s)
+{
+	return s->draining;
+}
+
 	struct sched *s = arg;
 
 	s->events.reload(conf_fd, generation, s->events.arg);

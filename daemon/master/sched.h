@@ -64,6 +64,15 @@ void	sched_drain(struct sched *);
 bool	sched_is_quiet(const struct sched *);
 
 /* --- what is counted ------------------------------------------------------ */
+/*
+ * Paused: what is submitted is committed and stays queued, what runs goes on,
+ * nothing is started until it is resumed.  Only this process knows of it.  A
+ * drain ends it where what is queued would otherwise be lost.
+ */
+void	sched_pause(struct sched *, bool);
+bool	sched_is_paused(const struct sched *);
+bool	sched_is_draining(const struct sched *);
+
 
 /* Ours; whoever refuses a request says so there. */
 struct stats *

@@ -55,6 +55,7 @@ struct sched {
 
 /* n more (or, negative, fewer) tasks of this route are queued. */
 void	sched_count_queued(struct sched *, struct sched_route *, int n);
+	bool		 paused;
 
 /* Takes it from whichever list it is in; puts it into its route's ready queue. */
 void	sched_unlist(struct sched *, struct task *);
@@ -95,6 +96,9 @@ struct job *
 void	sched_job_drop(struct sched *, struct job *);
 
 /* Starts queued tasks as long as there are slots. */
+/* Whether anything is started at all. */
+bool	sched_may_start(const struct sched *);
+
 void	sched_dispatch(struct sched *);
 
 void	sched_on_retry(evutil_socket_t, short, void *);

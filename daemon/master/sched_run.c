@@ -12,6 +12,16 @@
 
 #define ATTEMPTS_MAX	250	/* whatever the rule: struct task has 8 bits */
 
+/*
+ * What a draining master without a durable store has queued runs now or
+ * never: it was promised, so that counts for more than a pause.
+ */
+bool
+sched_may_start(const struct sched *s)
+{
+	return s->draining ? !store_durable(s->store) : !s->paused;
+}
+
 bool
 sched_has_room(const struct sched_route *r)
 {
@@ -97,6 +107,10 @@ on_loaded(struct store_op *op)
 		sched_job_drop(s, job);
 		return;
 	}
+	if (!sched_may_start(s)) {
+		put_back(s, job);
+		return;
+	}
 	/* Nobody can ever run it: it must not stop its route for ever. */
 	if (op->verdict == STORE_LOST &&
 	    sched_change(s, t, TASK_FAILED, "its request is lost") == 0) {
@@ -156,18 +170,12 @@ next_route(struct sched *s)
 	return best;
 }
 
-static bool
-may_start(const struct sched *s)
-{
-	return !s->draining || !store_durable(s->store);
-}
-
 void
 sched_dispatch(struct sched *s)
 {
 	struct sched_route *r;
 
-	if (s->nqueued == 0 || !may_start(s))
+	if (s->nqueued == 0 || !sched_may_start(s))
 		return;
 	memset(s->pool_full, 0, s->conf->npools * sizeof(*s->pool_full));
 	while ((r = next_route(s)) != NULL)

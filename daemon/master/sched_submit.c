@@ -142,7 +142,7 @@ reserve_for(struct sched *s, struct submission *sub, const unsigned char *id)
 	struct job *job;
 
 	if (r->ready != NULL || r->narriving > 0 || s->draining ||
-	    !sched_has_room(r) ||
+	    s->paused || !sched_has_room(r) ||
 	    (job = sched_job_reserve(s, sub->route, id)) == NULL)
 		return NULL;
 	if (body_share(&job->request.body, &sub->request.body) == -1) {
