@@ -3,6 +3,9 @@
 #include <string.h>
 
 #include "daemon/master/view_fill.h"
+#include "ipc/utf8.h"
+
+#define UNKNOWN	"\xef\xbf\xbd"	/* U+FFFD */
 
 /* What HTML would take for its own; other controls mean nothing to people. */
 static const char *
@@ -23,7 +26,7 @@ escape(unsigned char c)
 	case '\t':
 		return NULL;
 	default:
-		return c < ' ' || c == 0x7f ? "\xef\xbf\xbd" : NULL;
+		return c < ' ' || c == 0x7f ? UNKNOWN : NULL;
 	}
 }
 
@@ -32,15 +35,18 @@ view_fill_text(struct buf *out, const char *text, size_t len)
 {
 	const char *end = text + len, *plain = text;
 
-	for (; text < end; text++) {
-		const char *instead = escape((unsigned char)*text);
+	while (text < end) {
+		size_t n = utf8_len(text, (size_t)(end - text));
+		const char *instead = n == 0 ? UNKNOWN :
+		    escape((unsigned char)*text);
 
-		if (instead == NULL)
-			continue;
-		if (buf_add(out, plain, (size_t)(text - plain)) ||
-		    buf_add(out, instead, strlen(instead)))
+		if (instead != NULL && (buf_add(out, plain,
+		    (size_t)(text - plain)) ||
+		    buf_add(out, instead, strlen(instead))))
 			return -1;
-		plain = text + 1;
+		text += n > 0 ? n : 1;
+		if (instead != NULL)
+			plain = text;
 	}
 	return buf_add(out, plain, (size_t)(end - plain));
 }

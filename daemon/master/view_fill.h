@@ -16,7 +16,7 @@
 
 struct view_hole {
 	const char	*name;
-	const char	*value;		/* UTF-8 */
+	const char	*value;		/* any bytes, if not raw */
 	bool		 raw;
 	size_t		 len;		/* 0: as far as the NUL */
 };
@@ -26,7 +26,10 @@ int	view_fill(struct buf *out, const char *part, const struct view_hole *,
 	    size_t n)
 	__attribute__((warn_unused_result));
 
-/* Text with what HTML would take for its own escaped, and controls replaced. */
+/*
+ * Foreign text as HTML: escaped, with U+FFFD for each control and for each
+ * byte that is no UTF-8.
+ */
 int	view_fill_text(struct buf *out, const char *text, size_t len)
 	__attribute__((warn_unused_result));
 

@@ -4,6 +4,7 @@
 
 #include "daemon/master/view_json.h"
 #include "ipc/buf.h"
+#include "ipc/utf8.h"
 
 #define TIME_TEXT	48	/* bytes of an RFC 3339 time */
 
@@ -35,24 +36,6 @@ view_json_set_time(json_t *doc, const char *name, int64_t unix_ms)
 	    text, (int)(unix_ms % 1000)));
 }
 
-/* Bytes of the UTF-8 sequence at p (RFC 3629), 0 if there is none. */
-static size_t
-utf8_sequence(const unsigned char *p, size_t left)
-{
-	size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 :
-	    p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
-
-	if (n > left)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;	/* too long a form, a surrogate, too high */
-	return n;
-}
-
 json_t *
 view_json_text(const void *text, size_t len)
 {
@@ -63,7 +46,7 @@ view_json_text(const void *text, size_t len)
 
 	buf_init(&clean, 3 * len + 1);
 	for (size_t at = 0, n; at < len && !failed; at += n) {
-		n = utf8_sequence(p + at, len - at);
+		n = utf8_len(p + at, len - at);
 		if (n > 0) {
 			failed = buf_add(&clean, p + at, n);
 		} else {

@@ -4,32 +4,13 @@
 #include <string.h>
 
 #include "daemon/worker/progress.h"
+#include "ipc/utf8.h"
 
 void
 progress_init(struct progress *p)
 {
 	memset(p, 0, sizeof(*p));
 	p->told_ms = -PROGRESS_EVERY_MS;
-}
-
-/*
- * Bytes of the UTF-8 sequence at s (RFC 3629), 0 if there is none.  Long
- * forms and surrogates need no care here: who shows the text checks again.
- */
-static size_t
-utf8_len(const unsigned char *s, size_t len)
-{
-	size_t i, n;
-
-	if (s[0] < 0x80)
-		return 1;
-	n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-	if (s[0] < 0xc2 || s[0] > 0xf4 || n > len)
-		return 0;
-	for (i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	return n;
 }
 
 void
