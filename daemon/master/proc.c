@@ -284,6 +284,7 @@ proc_free(struct proc *p)
 int
 proc_ready(struct proc *p)
 {
+	proc_free_codes(p);
 	struct frame f = { .kind = FRAME_READY };
 
 	return wire_send(&p->launcher, &f, NULL);

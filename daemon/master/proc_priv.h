@@ -35,6 +35,16 @@ struct proc_slot {
 	uint32_t	 attempt;
 };
 
+/*
+ * What a worker serves.  It outlives settings and workers, so that restarts
+ * are counted over the life of the master.
+ */
+struct code {
+	struct code	*next;
+	char		*module;	/* NULL: executables */
+	uint64_t	 restarts;
+};
+
 struct worker {
 	struct worker	*prev, *next;
 	struct proc	*proc;
@@ -42,6 +52,7 @@ struct worker {
 	enum worker_state state;
 	unsigned int	 pool;		/* in the settings of `generation` */
 	unsigned int	 generation;
+	struct code	*code;
 	bool		 is_module;
 	struct wire	 wire;
 	struct slate	 slate;
@@ -59,6 +70,7 @@ struct proc {
 	struct worker	*workers;	/* utlist */
 	struct worker	*dead;		/* parked until the turn ends */
 	struct event	*bury;
+	struct code	*codes;		/* utlist */
 	uint32_t	 last_number;
 	struct job	*jobs;		/* uthash by id: all that proc holds */
 	struct job	*waiting;	/* utlist: their worker died before RUN */
@@ -85,6 +97,13 @@ void	proc_on_launcher_end(struct wire *);
 /* Frees the workers that died in this turn of the loop. */
 void	proc_on_bury(evutil_socket_t, short, void *);
 
+/* --- proc_stats.c --------------------------------------------------------------- */
+
+/* What the workers of this pool serve; NULL without memory. */
+struct code *
+	proc_code(struct proc *, const struct conf_pool *);
+void	proc_free_codes(struct proc *);
+
 /* --- slot.c ----------------------------------------------------------------------- */
 
 /* A free slot of the least busy worker of a pool, or NULL. */
@@ -107,6 +126,9 @@ void	slot_warn(struct proc_slot *, int64_t seconds);
 
 /* Asks the launcher for a worker of this pool. */
 void	worker_spawn(struct proc *, unsigned int pool);
+
+/* The same, in the place of this one, which is lost. */
+void	worker_replace(const struct worker *);
 struct worker *
 	worker_find(struct proc *, uint32_t number);
 void	worker_free(struct worker *);

@@ -101,6 +101,10 @@ sched_move(struct sched *s, struct task *t, enum task_state to, uint32_t attempt
 	sched_unlist(s, t);
 	if (t->state == TASK_QUEUED)
 		sched_count_queued(s, r, -1);
+	stats_moved(&s->stats, &r->counts, t->state, to,
+	    now_ms - t->changed_ms);
+	r->kept[t->state]--;
+	r->kept[to]++;
 	task_move(t, to, now_ms);
 	t->attempt = attempt;
 	if (to == TASK_QUEUED) {
@@ -112,6 +116,13 @@ sched_move(struct sched *s, struct task *t, enum task_state to, uint32_t attempt
 		sched_client_remove(s, t->id);
 		sched_wake(s, t);
 	}
+}
+
+void
+sched_forget(struct sched *s, struct task **t)
+{
+	route_of(s, *t)->kept[(*t)->state]--;
+	table_remove(&s->table, t);
 }
 
 void
@@ -188,17 +199,6 @@ sched_drain(struct sched *s)
 	sched_check_quiet(s);
 }
 
-static void
-on_drain(bool heir, void *arg)
-{
-	struct sched *s = arg;
-
-	s->events.drain(heir, s->events.arg);
-}
-
-static void
-on_reload(int conf_fd, unsigned int generation, void *arg)
-{
 void
 sched_pause(struct sched *s, bool paused)
 {
@@ -218,6 +218,17 @@ sched_is_draining(const struct sched *s)
 	return s->draining;
 }
 
+static void
+on_drain(bool heir, void *arg)
+{
+	struct sched *s = arg;
+
+	s->events.drain(heir, s->events.arg);
+}
+
+static void
+on_reload(int conf_fd, unsigned int generation, void *arg)
+{
 	struct sched *s = arg;
 
 	s->events.reload(conf_fd, generation, s->events.arg);
@@ -254,6 +265,7 @@ sched_new(struct event_base *base, struct store *store,
 	s->store = store;
 	s->events = *ev;
 	table_init(&s->table);
+	stats_init(&s->stats);
 	s->expire = evtimer_new(base, sched_on_expire, s);
 	s->retry = evtimer_new(base, sched_on_retry, s);
 	s->quiet = evtimer_new(base, on_quiet, s);

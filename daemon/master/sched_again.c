@@ -100,6 +100,7 @@ sched_try_again(struct sched *s, struct task *t, const char *why)
 	log_info("task-again task=%s attempt=%u reason=%s",
 	    task_id_text(t->id, id), (unsigned int)t->attempt,
 	    log_quote(reason, sizeof(reason), why, strlen(why)));
+	stats_retried(&s->stats, &s->routes[t->route].counts);
 	sched_delay(s, t);
 }
 

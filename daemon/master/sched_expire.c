@@ -80,7 +80,7 @@ sched_expire(struct sched *s, struct task *t)
 		sched_ask(s, &l->op, on_left, l);
 	}
 	sched_unlist(s, t);
-	table_remove(&s->table, &t);
+	sched_forget(s, &t);
 }
 
 static const struct task *

@@ -94,7 +94,7 @@ on_removed(struct store_op *op)
 	}
 	if (op->verdict == STORE_OK && t != NULL) {
 		sched_unlist(s, t);
-		table_remove(&s->table, &t);
+		sched_forget(s, &t);
 	}
 	r->done(r, op->verdict == STORE_OK ? REMOVAL_DONE : REMOVAL_UNKNOWN,
 	    NULL);

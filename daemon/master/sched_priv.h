@@ -6,6 +6,7 @@
 
 #include "daemon/master/proc.h"
 #include "daemon/master/sched.h"
+#include "daemon/master/stats.h"
 #include "daemon/master/table.h"
 
 /* What sched keeps of a route; it outlives a reload while it has tasks. */
@@ -17,6 +18,8 @@ struct sched_route {
 	size_t		 nqueued;	/* tasks in that state, or on their way to it */
 	size_t		 narriving;	/* of these, not yet committed */
 	int64_t		 njobs;		/* slots it has */
+	uint64_t	 kept[TASK_STATE_N]; /* committed tasks, by state */
+	struct stats_tasks counts;
 };
 
 struct sched {
@@ -41,21 +44,24 @@ struct sched {
 	struct waiter	*waiters;	/* utlist: all of them, oldest first */
 	struct waiter	*to_call;	/* utlist: to be called */
 	struct event	*wake;		/* calls them */
+	struct listing	*listings;	/* utlist: that walk over the table */
 	bool		(*may_call)(void *); /* whether that is possible now */
 	void		*may_call_arg;
-	size_t		 ndoors;	/* waiters that came through a door */
+	size_t		 nwaiting;	/* waiters, also those to be called */
+	size_t		 ndoors;	/* of these, who came through a door */
 	struct shared	*shared;	/* uthash: requests to be shared */
 	struct shared	*shared_by_id;	/* the same, by task */
 	struct client	*clients;	/* uthash, by name */
 	struct counted	*counted;	/* uthash, by task: whose it is */
+	struct stats	 stats;
 	bool		 draining;
+	bool		 paused;
 };
 
 /* --- sched.c: states, lists, and asking the store ---------------------------- */
 
 /* n more (or, negative, fewer) tasks of this route are queued. */
 void	sched_count_queued(struct sched *, struct sched_route *, int n);
-	bool		 paused;
 
 /* Takes it from whichever list it is in; puts it into its route's ready queue. */
 void	sched_unlist(struct sched *, struct task *);
@@ -64,6 +70,9 @@ void	sched_list_ready(struct sched *, struct task *, bool first);
 /* The store has said OK: what it did becomes true here. */
 void	sched_move(struct sched *, struct task *, enum task_state to,
 	    uint32_t attempt, int64_t now_ms);
+
+/* It goes from the table: freed, and the caller's pointer nulled. */
+void	sched_forget(struct sched *, struct task **);
 
 /* How long a finished task of this route stays. */
 int64_t	sched_keep_ms(const struct sched *, const struct sched_route *);
@@ -87,6 +96,9 @@ void	sched_retry_later(struct sched *);
 
 bool	sched_has_room(const struct sched_route *);
 
+/* Whether anything is started at all. */
+bool	sched_may_start(const struct sched *);
+
 /* A job with a slot for a task of this route, or NULL. */
 struct job *
 	sched_job_reserve(struct sched *, unsigned int route,
@@ -96,9 +108,6 @@ struct job *
 void	sched_job_drop(struct sched *, struct job *);
 
 /* Starts queued tasks as long as there are slots. */
-/* Whether anything is started at all. */
-bool	sched_may_start(const struct sched *);
-
 void	sched_dispatch(struct sched *);
 
 void	sched_on_retry(evutil_socket_t, short, void *);
@@ -158,6 +167,11 @@ void	sched_retry_leaving(struct sched *);
 
 /* After store_close(): those that it did not call back for. */
 void	sched_free_leaving(struct sched *);
+
+/* --- sched_list.c ------------------------------------------------------------ */
+
+/* It leaves the table: no walk stops there. */
+void	sched_list_pass(struct sched *, const struct task *);
 
 /* --- sched_wait.c ------------------------------------------------------------ */
 

@@ -52,6 +52,7 @@ restore_row(const struct store_row *row, void *arg)
 	t->state = row->state;
 	t->attempt = row->attempt;
 	t->method = conf_method(row->method);
+	s->routes[route].kept[t->state]++;
 	if (!task_finished(row->state) && sched_client_add(s,
 	    (unsigned int)route, request_owner_user(row->owner),
 	    row->id) == -1)

@@ -46,14 +46,23 @@ stop_waiting(struct waiter *w)
 	}
 }
 
+/* He is none any more. */
+static void
+leave(struct waiter *w)
+{
+	struct sched *s = w->sched;
+
+	s->nwaiting--;
+	s->ndoors -= w->door;
+	w->sched = NULL;
+}
+
 static void
 call(struct waiter *w)
 {
 	struct sched *s = w->sched;
 
-	if (w->door)
-		s->ndoors--;
-	w->sched = NULL;
+	leave(w);
 	w->done(w, table_find(&s->table, w->id));
 }
 
@@ -154,8 +163,8 @@ sched_wait(struct sched *s, const struct task *t, int64_t seconds,
 	w->sched = s;
 	DL_APPEND(w->of->waiters, w);
 	DL_APPEND2(s->waiters, w, older, newer);
-	if (w->door)
-		s->ndoors++;
+	s->nwaiting++;
+	s->ndoors += w->door;
 	return true;
 }
 
@@ -168,9 +177,7 @@ sched_wait_end(struct waiter *w)
 		stop_waiting(w);
 	else
 		DL_DELETE(s->to_call, w);
-	if (w->door)
-		s->ndoors--;
-	w->sched = NULL;
+	leave(w);
 }
 
 void

@@ -112,8 +112,8 @@ slot_retire_stuck(struct proc *p, unsigned int pool)
 			break;
 	if (w == NULL)
 		return;
-	log_warn("worker-retire worker=%u stuck=%u", w->number, w->nstuck);
-	worker_spawn(p, pool);
+	log_warn("worker-retired worker=%u stuck=%u", w->number, w->nstuck);
+	worker_replace(w);
 	worker_kill_later(w, w->grace_s);
 	worker_retire(w);
 }

@@ -103,9 +103,7 @@ struct stats_now {
 	int64_t		 now_ms;	/* Unix time */
 	bool		 paused, draining;
 	unsigned int	 generation;	/* of the settings */
-	const char	*store_name;	/* "memory", "sqlite" */
 	struct store_stats store;
-	uint64_t	 max_tasks, max_bytes;
 	uint64_t	 kept[TASK_STATE_N]; /* tasks, by state */
 	int64_t		 oldest_queued_ms; /* so long has it waited; -1: none */
 	uint64_t	 queue;		/* may wait at most */
@@ -120,7 +118,7 @@ struct stats_now {
 	size_t		 npools;
 };
 
-/* Frees what sched_stats() has put there. */
+/* Frees what sched_stats_now() has put there. */
 void	stats_now_fini(struct stats_now *);
 
 #endif

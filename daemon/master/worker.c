@@ -15,8 +15,8 @@ void
 worker_tell(struct worker *w, const struct frame *f)
 {
 	if (w->wire.fd != -1 && wire_send(&w->wire, f, NULL) == -1)
-		log_warn("worker-send worker=%u frame=%s error=\"%s\"",
-		    w->number, frame_name(f->kind), strerror(errno));
+		log_warn("send-failed worker=%u frame=%s error=%m",
+		    w->number, frame_name(f->kind));
 }
 
 void
@@ -24,11 +24,10 @@ worker_kill(struct worker *w, const char *why)
 {
 	struct frame f = { .kind = FRAME_KILL, .u.kill.worker = w->number };
 
-	log_warn("worker-kill worker=%u reason=\"%s\"", w->number, why);
+	log_warn("worker-killed worker=%u reason=%s", w->number, why);
 	w->state = WORKER_RETIRING;
 	if (wire_send(&w->proc->launcher, &f, NULL) == -1)
-		log_error("launcher-send frame=KILL error=\"%s\"",
-		    strerror(errno));
+		log_error("send-failed to=launcher frame=KILL error=%m");
 }
 
 static void
@@ -89,26 +88,34 @@ worker_free(struct worker *w)
 void
 worker_spawn(struct proc *p, unsigned int pool)
 {
-	struct worker *w = calloc(1, sizeof(*w));
+	struct code *code = proc_code(p, &p->conf->pools[pool]);
+	struct worker *w = code != NULL ? calloc(1, sizeof(*w)) : NULL;
 	struct frame f = { .kind = FRAME_SPAWN };
 
 	if (w == NULL) {
-		log_error("spawn-failed error=\"no memory\"");
+		log_error("worker-failed error=%s", "no memory");
 		return;
 	}
 	w->proc = p;
 	w->number = ++p->last_number;
 	w->pool = pool;
 	w->generation = p->conf->generation;
-	w->is_module = p->conf->pools[pool].module != NULL;
+	w->code = code;
+	w->is_module = code->module != NULL;
 	w->wire.fd = -1;
 	DL_APPEND(p->workers, w);
 	f.u.spawn.worker = w->number;
 	f.u.spawn.pool = pool;
 	f.u.spawn.generation = w->generation;
 	if (wire_send(&p->launcher, &f, NULL) == -1)
-		log_error("launcher-send frame=SPAWN error=\"%s\"",
-		    strerror(errno));
+		log_error("send-failed to=launcher frame=SPAWN error=%m");
+}
+
+void
+worker_replace(const struct worker *w)
+{
+	w->code->restarts++;
+	worker_spawn(w->proc, w->pool);
 }
 
 bool

@@ -32,6 +32,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <event2/event.h>
 
@@ -51,6 +52,7 @@ struct batch {
 	bool		 loads;		/* all of them, or else none */
 	uint64_t	 nops;
 	int64_t		 bytes, tasks;	/* as apply() counts */
+	uint64_t	 took_us;
 
 	/* the loop's: what the INSERTs in it will need */
 	uint64_t	 inserts;
@@ -83,6 +85,7 @@ struct store {
 	int64_t		 tasks, bytes;	/* kept */
 	uint64_t	 reserved;	/* bytes of bodies still arriving */
 	uint64_t	 commits, ops;
+	struct hist	 commit_us, batch_ops;
 };
 
 /* A file to be closed and deleted beside the loop. */
@@ -217,6 +220,8 @@ batch_account(struct store *s)
 	assert(s->bytes >= 0 && s->tasks >= 0);
 	s->commits++;
 	s->ops += b->nops;
+	hist_add(&s->commit_us, &hist_commit_us, b->took_us);
+	hist_add(&s->batch_ops, &hist_batch, b->nops);
 	b->inserts = b->growth = b->reserved = 0;
 }
 
@@ -336,18 +341,36 @@ batch_take(struct store *s)
 	*end = NULL;
 }
 
+static uint64_t
+now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void
+apply_run(struct batch *b)
+{
+	uint64_t from_us = now_us();
+
+	b->store->backend->apply(b->store->state, b->ops, &b->bytes,
+	    &b->tasks);
+	b->took_us = now_us() - from_us;
+}
+
 static void
 batch_run(struct work *w)
 {
 	struct batch *b = OWNER_OF(w, struct batch);
-	struct store *s = b->store;
 	struct store_op *op;
 
 	if (!b->loads)
-		s->backend->apply(s->state, b->ops, &b->bytes, &b->tasks);
+		apply_run(b);
 	else
 		for (op = b->ops; op; op = op->next)
-			s->backend->load(s->state, op);
+			b->store->backend->load(b->store->state, op);
 }
 
 /* All that follows a batch but for calling back. */
@@ -463,7 +486,7 @@ sync_run(struct work *w)
 	op->body_lost = true;
 	op->verdict = errno == ENOSPC || errno == EDQUOT ?
 	    STORE_FULL : STORE_FAILED;
-	log_error("store: cannot sync a body: %s", strerror(errno));
+	log_error("store-failed what=sync error=%m");
 }
 
 static void
@@ -663,9 +686,14 @@ store_spool_create(struct store *s, struct body *body)
 void
 store_stats(const struct store *s, struct store_stats *stats)
 {
+	stats->kind = s->backend->name;
 	stats->tasks = (uint64_t)s->tasks;
+	stats->max_tasks = s->max_tasks;
 	stats->bytes = (uint64_t)s->bytes;
+	stats->max_bytes = s->max_bytes;
 	stats->reserved_bytes = s->reserved;
 	stats->commits = s->commits;
 	stats->ops = s->ops;
+	stats->commit_us = s->commit_us;
+	stats->batch = s->batch_ops;
 }

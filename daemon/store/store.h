@@ -30,6 +30,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/master/hist.h"
 #include "daemon/master/task.h"
 #include "daemon/store/body.h"
 #include "daemon/store/work.h"
@@ -213,11 +214,14 @@ void	store_spool_drop(struct store *, uint64_t file);
 
 /* For /info, metrics, tests. */
 struct store_stats {
-	uint64_t	 tasks;
-	uint64_t	 bytes;			/* kept */
+	const char	*kind;			/* "memory", "sqlite" */
+	uint64_t	 tasks, max_tasks;
+	uint64_t	 bytes, max_bytes;	/* kept */
 	uint64_t	 reserved_bytes;
 	uint64_t	 commits;		/* batches applied */
 	uint64_t	 ops;			/* changes in them */
+	struct hist	 commit_us;		/* hist_commit_us: of a batch */
+	struct hist	 batch;			/* hist_batch: its changes */
 };
 void	store_stats(const struct store *, struct store_stats *);
 
