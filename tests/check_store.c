@@ -485,6 +485,36 @@ START_TEST(info_in_every_state)
 }
 END_TEST
 
+/* Whose it is, to the end; nobody is NULL. */
+START_TEST(the_owner_is_given)
+{
+	struct store_op op, got;
+	int64_t row, other;
+
+	open_store(_i);
+	op = op_insert(TASK_QUEUED, message_text("head", ""));
+	op.owner = "/a/b\nalice";
+	ck_assert_int_eq(go(&op), STORE_OK);
+	row = op.row;
+	other = insert(TASK_QUEUED);
+	ck_assert_int_eq(load(&got, STORE_LOAD_INFO, row), STORE_OK);
+	ck_assert_str_eq(got.owner, "/a/b\nalice");
+	load_fini(&got);
+	ck_assert_int_eq(load(&got, STORE_LOAD_INFO, other), STORE_OK);
+	ck_assert_ptr_null(got.owner);
+	load_fini(&got);
+	ck_assert_int_eq(move(row, TASK_QUEUED, 0, TASK_CANCELLED), STORE_OK);
+	ck_assert_int_eq(load(&got, STORE_LOAD_RESPONSE, row), STORE_OK);
+	ck_assert_str_eq(got.owner, "/a/b\nalice");
+	ck_assert_str_eq(got.method, METHOD);
+	ck_assert_str_eq(got.path, PATH);
+	load_fini(&got);
+	ck_assert_int_eq(removed(row), STORE_OK);
+	ck_assert_int_eq(removed(other), STORE_OK);
+	close_store();
+}
+END_TEST
+
 /* Why an attempt was followed by another: line by line, and only told ones. */
 START_TEST(tries_are_listed)
 {
@@ -1487,6 +1517,7 @@ add_for_each(TCase *tc)
 	tcase_add_loop_test(tc, a_request_comes_back, 0, NBACKENDS);
 	tcase_add_loop_test(tc, a_response_comes_back, 0, NBACKENDS);
 	tcase_add_loop_test(tc, info_in_every_state, 0, NBACKENDS);
+	tcase_add_loop_test(tc, the_owner_is_given, 0, NBACKENDS);
 	tcase_add_loop_test(tc, tries_are_listed, 0, NBACKENDS);
 	tcase_add_loop_test(tc, no_response_no_words, 0, NBACKENDS);
 	tcase_add_loop_test(tc, each_move_in_each_state, 0, NBACKENDS);

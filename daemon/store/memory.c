@@ -55,7 +55,7 @@ struct claimed {
 	int64_t		 row;
 };
 
-/* The text is method NUL path NUL reason NUL log. */
+/* The text is method NUL path NUL owner NUL reason NUL log. */
 struct facts {
 	uint64_t	 cpu_us;
 	uint64_t	 max_rss_kib;
@@ -63,7 +63,7 @@ struct facts {
 	char		 text[];
 };
 #define FACTS_BEFORE_TEXT	offsetof(struct facts, text)
-#define FACTS_NULS		3
+#define FACTS_NULS		4
 
 struct memory {
 	struct entry	*entry;
@@ -79,17 +79,18 @@ struct memory {
 /* -- facts ---------------------------------------------------------------- */
 
 static struct blob *
-facts_new(const char *method, const char *path, const struct store_outcome *o)
+facts_new(const char *method, const char *path, const char *owner,
+    const struct store_outcome *o)
 {
 	const char *reason = o->reason ? o->reason : "";
 	size_t method_len = strlen(method) + 1, path_len = strlen(path) + 1;
-	size_t reason_len = strlen(reason) + 1;
+	size_t owner_len = strlen(owner) + 1, reason_len = strlen(reason) + 1;
 	struct facts *f;
 	struct blob *b;
 	char *at;
 
 	b = blob_new(NULL, FACTS_BEFORE_TEXT + method_len + path_len +
-	    reason_len + o->log_len);
+	    owner_len + reason_len + o->log_len);
 	if (!b)
 		return NULL;
 	f = (struct facts *)b->data;
@@ -98,6 +99,7 @@ facts_new(const char *method, const char *path, const struct store_outcome *o)
 	f->wait_status = o->wait_status;
 	at = mempcpy(f->text, method, method_len);
 	at = mempcpy(at, path, path_len);
+	at = mempcpy(at, owner, owner_len);
 	at = mempcpy(at, reason, reason_len);
 	if (o->log_len > 0)
 		memcpy(at, o->log, o->log_len);
@@ -121,11 +123,13 @@ static void
 facts_read(const struct blob *b, struct store_op *op)
 {
 	const struct facts *f = (const struct facts *)b->data;
-	const char *log;
+	const char *owner, *log;
 
 	op->method = f->text;
 	op->path = text_after(op->method);
-	op->outcome.reason = text_after(op->path);
+	owner = text_after(op->path);
+	op->owner = *owner ? owner : NULL;
+	op->outcome.reason = text_after(owner);
 	log = text_after(op->outcome.reason);
 	op->outcome.log = log;
 	op->outcome.log_len = (size_t)((const char *)b->data + b->len - log);
@@ -297,7 +301,8 @@ static enum store_verdict
 memory_insert(struct memory *m, struct store_op *op, int64_t *bytes)
 {
 	struct store_outcome none = { .wait_status = -1 };
-	struct blob *facts = facts_new(op->method, op->path, &none);
+	struct blob *facts = facts_new(op->method, op->path,
+	    op->owner ? op->owner : "", &none);
 	struct entry *e = facts ? entry_new(m) : NULL;
 
 	if (!e) {
@@ -320,12 +325,13 @@ memory_insert(struct memory *m, struct store_op *op, int64_t *bytes)
 	return STORE_OK;
 }
 
-/* The response takes the place of the request; method and path stay. */
+/* The response takes the place of the request; the first words stay. */
 static int
 entry_finish(struct entry *e, struct store_op *op)
 {
 	const char *method = ((struct facts *)e->facts->data)->text;
-	struct blob *facts = facts_new(method, text_after(method),
+	const char *path = text_after(method);
+	struct blob *facts = facts_new(method, path, text_after(path),
 	    &op->outcome);
 	struct message request = e->message;
 
@@ -453,6 +459,7 @@ memory_load(void *state, struct store_op *op)
 	if (response) {
 		op->texts = blob_ref(e->facts);
 		facts_read(op->texts, op);
+		op->started_ms = e->started_ms;
 	}
 }
 

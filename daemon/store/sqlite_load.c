@@ -18,17 +18,17 @@ static const char sql_request[] =
 	"SELECT head, body, file, size FROM requests WHERE row = ?1";
 static const char sql_response[] =
 	"SELECT p.head, p.body, p.file, p.size, p.wait_status, p.cpu_us,"
-	" p.max_rss_kib, t.method, t.path, p.reason, p.log, t.started"
+	" p.max_rss_kib, t.method, t.path, t.owner, p.reason, p.log, t.started"
 	" FROM responses p JOIN tasks t ON t.row = p.row WHERE p.row = ?1";
 static const char sql_info[] =
 	"SELECT p.head, NULL, NULL, p.size, ifnull(p.wait_status, -1),"
-	" p.cpu_us, p.max_rss_kib, t.method, t.path, p.reason, NULL, t.started,"
-	" t.tries FROM tasks t LEFT JOIN responses p ON p.row = t.row WHERE t.row = ?1";
+	" p.cpu_us, p.max_rss_kib, t.method, t.path, t.owner, p.reason, NULL,"
+	" t.started, t.tries FROM tasks t LEFT JOIN responses p ON p.row = t.row WHERE t.row = ?1";
 
 enum {
 	COL_HEAD, COL_BODY, COL_FILE, COL_SIZE,
 	COL_WAIT_STATUS, COL_CPU_US, COL_MAX_RSS_KIB,
-	COL_METHOD, COL_PATH, COL_REASON, COL_LOG, COL_STARTED,
+	COL_METHOD, COL_PATH, COL_OWNER, COL_REASON, COL_LOG, COL_STARTED,
 	COL_TRIES		/* sql_info only */
 };
 
@@ -137,6 +137,9 @@ load_words(sqlite3_stmt *st, struct store_op *op)
 	at = (char *)op->texts->data;
 	op->method = put_text(st, COL_METHOD, &at);
 	op->path = put_text(st, COL_PATH, &at);
+	op->owner = put_text(st, COL_OWNER, &at);
+	if (!*op->owner)
+		op->owner = NULL;
 	o->reason = put_text(st, COL_REASON, &at);
 	o->log = put_text(st, COL_LOG, &at);
 	o->log_len = (size_t)sqlite3_column_bytes(st, COL_LOG);

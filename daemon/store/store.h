@@ -113,11 +113,11 @@ struct store_op {
 	 */
 	unsigned char	 id[TASK_ID_BYTES];
 	bool		 same;
-	const char	*owner;		/* or NULL */
 	const struct store_claim *claim; /* or NULL */
 	const char	*route;
-	const char	*method;	/* LOAD_RESPONSE and LOAD_INFO give */
-	const char	*path;		/* these two (in `texts`) */
+	const char	*owner;		/* or NULL; LOAD_RESPONSE and LOAD_INFO */
+	const char	*method;	/* give these three (in `texts`) */
+	const char	*path;
 
 	/*
 	 * INSERT: the request; MOVE to a finished state: the response, if
@@ -135,7 +135,7 @@ struct store_op {
 	 * a response: its head, and the size of the body without the body.
 	 */
 	struct store_outcome outcome;
-	int64_t		 started_ms;	/* LOAD_INFO: Unix time it last got to */
+	int64_t		 started_ms;	/* both LOADs: Unix time it last got to */
 					/* run, 0 if never */
 	struct blob	*texts;			/* LOAD: owns outcome's texts */
 
