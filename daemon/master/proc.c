@@ -57,6 +57,14 @@ proc_count(const struct proc *p)
 	return HASH_COUNT(p->jobs);
 }
 
+void
+proc_each(const struct proc *p, void (*each)(const struct job *, void *arg),
+    void *arg)
+{
+	for (const struct job *job = p->jobs; job != NULL; job = job->hh.next)
+		each(job, arg);
+}
+
 static int
 send_run(struct proc_slot *s, struct job *job, const struct conf_route *r)
 {

@@ -108,6 +108,8 @@ struct job *
 
 /* Jobs that exist, whoever holds them. */
 size_t	proc_count(const struct proc *);
+void	proc_each(const struct proc *, void (*)(const struct job *, void *arg),
+	    void *arg);
 
 /*
  * The workers by what they serve, as they are now: an array of *n that the

@@ -122,6 +122,7 @@ void
 sched_forget(struct sched *s, struct task **t)
 {
 	route_of(s, *t)->kept[(*t)->state]--;
+	sched_list_pass(s, *t);
 	table_remove(&s->table, t);
 }
 

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 
 #include "daemon/conf.h"
+#include "daemon/master/filter.h"
 #include "daemon/master/job.h"
 #include "daemon/master/stats.h"
 #include "daemon/master/task.h"
@@ -218,6 +219,47 @@ int64_t	sched_expires_ms(const struct task *);
 enum removal_verdict {
 	REMOVAL_DONE,		/* cancelled, or removed */
 	REMOVAL_UNKNOWN,	/* no such task */
+/* The name of a task's route, which may be configured no longer. */
+const char *
+	sched_route_name(const struct sched *, const struct task *);
+
+#define LISTING_PART	64
+
+/* Embedded in the object of whoever wants a list of tasks. */
+struct listing {
+	const struct filter *filter;	/* borrowed until the end */
+	int64_t		 now_ms;	/* Unix time, for their age */
+	size_t		 want;		/* tasks in the next part, at most */
+	/*
+	 * The next n ids, the newest first, which may be gone by the next
+	 * turn; n 0: there are no more.  Those of an owner may be among
+	 * others (owner.h): the name of each must be looked at.
+	 */
+	void		(*found)(struct listing *, size_t n);
+	unsigned char	 id[LISTING_PART][TASK_ID_BYTES];
+
+	struct sched	*sched;		/* private from here */
+	struct listing	*prev, *next;
+	struct event	*turn;
+	struct task	*at;		/* by the table: what is looked at next */
+	bool		 by_table;
+	unsigned int	 route;		/* its number */
+	uint64_t	 owner;		/* digest */
+	size_t		 n;		/* found so far */
+	int64_t		 last_ms, last_row; /* by lists: of the last one */
+};
+
+/*
+ * Lists the committed tasks that pass a filter.  It is walked in steps that
+ * are short whatever the table holds; tasks come, go and change meanwhile.
+ * sched_list_next() calls found() once, perhaps before it returns.  -1
+ * without memory.
+ */
+int	sched_list_begin(struct sched *, struct listing *)
+	__attribute__((warn_unused_result));
+void	sched_list_next(struct listing *);
+void	sched_list_end(struct listing *);
+
 	REMOVAL_STORE,		/* the store cannot commit */
 	REMOVAL_VERDICT_N
 };

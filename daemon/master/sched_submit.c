@@ -73,6 +73,7 @@ refuse(struct submission *sub, enum sched_verdict verdict,
 		sched_job_drop(s, sub->job);
 	else
 		sched_count_queued(s, &s->routes[sub->route], -1);
+	sched_list_pass(s, sub->task);
 	table_remove(&s->table, &sub->task);
 	sub->done(sub, verdict, first);
 	sched_share_settle(s, id, verdict, NULL);

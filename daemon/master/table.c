@@ -78,6 +78,20 @@ table_find(const struct table *table, const unsigned char id[TASK_ID_BYTES])
 	return task;
 }
 
+struct task *
+table_newest(const struct table *table)
+{
+	if (table->tasks == NULL)
+		return NULL;
+	return ELMT_FROM_HH(table->tasks->hh.tbl, table->tasks->hh.tbl->tail);
+}
+
+struct task *
+table_older(const struct task *task)
+{
+	return task->hh.prev;
+}
+
 void
 table_remove(struct table *table, struct task **taskp)
 {

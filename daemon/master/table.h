@@ -35,6 +35,15 @@ struct task *
 struct task *
 	table_find(const struct table *, const unsigned char id[TASK_ID_BYTES]);
 
+/*
+ * From the one that was added last, one by one; NULL: there are no more.
+ * Whoever stops between two must be told when the one he has is removed.
+ */
+struct task *
+	table_newest(const struct table *);
+struct task *
+	table_older(const struct task *);
+
 /* Frees the entry and nulls the caller's pointer. */
 void	table_remove(struct table *, struct task **);
 
