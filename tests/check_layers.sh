@@ -37,7 +37,7 @@ proc+slot+worker table owner
 job stats filter
 memory sqlite
 store+backend check
-body work task wire stream clock prefer accept range chart
+body work task wire stream clock prefer accept range expose chart
 field hist problem usage
 '
 

@@ -34,13 +34,21 @@ quality(struct field q)
 	return thousandths <= 1000 ? thousandths : -1;
 }
 
+static bool
+is_known(struct field name, const char *const *known)
+{
+	while (*known != NULL && !field_is(name, *known))
+		known++;
+	return *known != NULL;
+}
+
 /*
  * The quality that the parameters behind a media range give it, or -1 for a
  * range to be passed over.  A range with parameters of its own is about a
- * variant that deferd does not have; a charset is none.
+ * variant that deferd does not have, but for those whose names are `known`.
  */
 static int
-read_parameters(struct field rest)
+read_parameters(struct field rest, const char *const *known)
 {
 	struct field parameter, name, value;
 	int q = 1000;
@@ -50,7 +58,7 @@ read_parameters(struct field rest)
 			return -1;
 		if (field_is(name, "q"))
 			return quality(value);
-		if (!field_is(name, "charset"))
+		if (!is_known(name, known))
 			return -1;
 	}
 	return q;
@@ -80,11 +88,11 @@ learn(struct taste *t, struct field type, struct field subtype, int q)
 	t->quality = q;
 }
 
-bool
-accept_html(const char *value)
+/* What the header says of both. */
+static void
+read_tastes(const char *value, struct taste *a, struct taste *b,
+    const char *const *known)
 {
-	struct taste html = { .type = "text", .subtype = "html" };
-	struct taste json = { .type = "application", .subtype = "json" };
 	struct field rest = field_of(value), element, type, subtype;
 	int q;
 
@@ -96,12 +104,37 @@ accept_html(const char *value)
 		field_space(&element);
 		if (element.len > 0 && element.at[0] != ';')
 			continue;
-		if ((q = read_parameters(element)) == -1)
+		if ((q = read_parameters(element, known)) == -1)
 			continue;
-		learn(&html, type, subtype, q);
-		learn(&json, type, subtype, q);
+		learn(a, type, subtype, q);
+		learn(b, type, subtype, q);
 	}
+}
+
+bool
+accept_html(const char *value)
+{
+	static const char *const known[] = { "charset", NULL };
+	struct taste html = { .type = "text", .subtype = "html" };
+	struct taste json = { .type = "application", .subtype = "json" };
+
+	read_tastes(value, &html, &json, known);
 	if (html.quality != json.quality)
 		return html.quality > json.quality;
 	return html.quality > 0 && html.how == BY_NAME && json.how < BY_NAME;
+}
+
+bool
+accept_openmetrics(const char *value)
+{
+	static const char *const known[] = { "charset", "version", "escaping",
+	    NULL };
+	struct taste open = { .type = "application",
+	    .subtype = "openmetrics-text" };
+	struct taste plain = { .type = "text", .subtype = "plain" };
+
+	if (value == NULL)
+		return true;
+	read_tastes(value, &open, &plain, known);
+	return open.quality > 0 && open.quality >= plain.quality;
 }

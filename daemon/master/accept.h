@@ -1,7 +1,7 @@
 /*
  * accept - is it a person with a browser who asks, or a program?
  *
- * Implements RFC 9110 12.5.1 for the two types that deferd can answer in.
+ * Implements RFC 9110 12.5.1 for pairs of types that deferd can answer in.
  * Everything that does not say clearly that it wants HTML gets JSON: no
  * Accept, the lone wildcard of curl, wget and fetch(), and what is garbled.
  */
@@ -16,5 +16,11 @@
  * it while JSON is only meant by a wildcard (as Internet Explorer did).
  */
 bool	accept_html(const char *value);
+
+/*
+ * Whether application/openmetrics-text will do: it is acceptable, and
+ * text/plain not more so.  What version is asked for makes no difference.
+ */
+bool	accept_openmetrics(const char *value);
 
 #endif

@@ -33,6 +33,7 @@ struct conn_env {
 	struct store	*store;
 	struct work_pool *io;
 	bool		 debug;		/* failures show their detail */
+	size_t		 connections;	/* open ones: the server counts them */
 	/*
 	 * Can come to need only so many descriptors from now on.  While it
 	 * waits, sched_wait_release() may call that off.

@@ -78,18 +78,32 @@ conn_reply(struct conn *c, int made)
 	conn_wait_for_input(c);
 }
 
+static void
+refuse(struct conn *c, enum problem problem, const char *detail,
+    const struct task *t, unsigned int allow)
+{
+	stats_refused(sched_stats(c->env->sched), problem);
+	conn_reply(c, view_problem(&c->answer, problem, detail, t, allow));
+}
+
 void
 conn_refuse(struct conn *c, enum problem problem, const char *detail)
 {
-	conn_reply(c, view_problem(&c->answer, problem, detail, NULL, 0));
+	refuse(c, problem, detail, NULL, 0);
+}
+
+void
+conn_refuse_method(struct conn *c, const struct task *t, unsigned int allow)
+{
+	refuse(c, PROBLEM_METHOD, NULL, t, allow);
 }
 
 /* The store cannot read or change a task that is there, and stays. */
 void
 conn_refuse_now(struct conn *c, const struct task *t)
 {
-	conn_reply(c, view_problem(&c->answer, PROBLEM_STORE,
-	    "The store does not answer now; the task is as it was.", t, 0));
+	refuse(c, PROBLEM_STORE,
+	    "The store does not answer now; the task is as it was.", t, 0);
 }
 
 /* Reads and forgets.  False when there is nothing more now. */

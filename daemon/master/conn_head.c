@@ -56,8 +56,7 @@ act(struct conn *c)
 		conn_reply(c, view_no_content(&c->answer, t, to.allow));
 		break;
 	case ROUTE_NOT_ALLOWED:
-		conn_reply(c, view_problem(&c->answer, PROBLEM_METHOD, NULL, t,
-		    to.allow));
+		conn_refuse_method(c, t, to.allow);
 		break;
 	case ROUTE_NO_TASK:
 		conn_refuse(c, PROBLEM_NO_TASK, NULL);

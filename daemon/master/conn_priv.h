@@ -4,6 +4,7 @@
  *	conn_head	the head is read, and says what is to be done
  *	conn_submit	a submission: its body, the task, the 202
  *	conn_link	what is asked at the link of a task
+ *	conn_stats	what was counted, for an operator
  *	conn_wait	requests held until their task ends
  *	conn_answer	sending what was decided
  *	conn		birth, deadlines, death
@@ -92,6 +93,10 @@ void	conn_reply(struct conn *, int made);
 /* Answers with a problem document, or the page that says the same. */
 void	conn_refuse(struct conn *, enum problem, const char *detail);
 
+/* 405: the resource has these methods; it is a task's, or task is NULL. */
+void	conn_refuse_method(struct conn *, const struct task *,
+	    unsigned int allow);
+
 /* The store cannot read or change a task that is there, and stays. */
 void	conn_refuse_now(struct conn *, const struct task *);
 
@@ -120,6 +125,12 @@ void	conn_show_status(struct conn *, const struct task *);
 
 /* DELETE of the link, POST of its cancel. */
 void	conn_remove_task(struct conn *, const struct route_to *);
+
+/* --- conn_stats.c ---------------------------------------------------------- */
+
+/* GET of /stats, of /metrics. */
+void	conn_show_stats(struct conn *);
+void	conn_show_metrics(struct conn *);
 
 /* --- conn_wait.c --------------------------------------------------------- */
 

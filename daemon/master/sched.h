@@ -52,6 +52,9 @@ void	sched_free(struct sched *);
 int	sched_ready(struct sched *)
 	__attribute__((warn_unused_result));
 
+/* Tells the launcher that the loop turns, and how much there is to do. */
+void	sched_alive(struct sched *);
+
 /* New settings.  -1 without memory: the old ones stay. */
 int	sched_set_conf(struct sched *, const struct conf *)
 	__attribute__((warn_unused_result));
@@ -64,7 +67,6 @@ int	sched_set_conf(struct sched *, const struct conf *)
 void	sched_drain(struct sched *);
 bool	sched_is_quiet(const struct sched *);
 
-/* --- what is counted ------------------------------------------------------ */
 /*
  * Paused: what is submitted is committed and stays queued, what runs goes on,
  * nothing is started until it is resumed.  Only this process knows of it.  A
@@ -74,6 +76,7 @@ void	sched_pause(struct sched *, bool);
 bool	sched_is_paused(const struct sched *);
 bool	sched_is_draining(const struct sched *);
 
+/* --- what is counted ------------------------------------------------------ */
 
 /* Ours; whoever refuses a request says so there. */
 struct stats *
@@ -216,9 +219,6 @@ void	sched_read_info(struct sched *, const struct task *, struct reading *);
 /* Unix time at which a finished task expires, if nobody reads it then. */
 int64_t	sched_expires_ms(const struct task *);
 
-enum removal_verdict {
-	REMOVAL_DONE,		/* cancelled, or removed */
-	REMOVAL_UNKNOWN,	/* no such task */
 /* The name of a task's route, which may be configured no longer. */
 const char *
 	sched_route_name(const struct sched *, const struct task *);
@@ -260,6 +260,9 @@ int	sched_list_begin(struct sched *, struct listing *)
 void	sched_list_next(struct listing *);
 void	sched_list_end(struct listing *);
 
+enum removal_verdict {
+	REMOVAL_DONE,		/* cancelled, or removed */
+	REMOVAL_UNKNOWN,	/* no such task */
 	REMOVAL_STORE,		/* the store cannot commit */
 	REMOVAL_VERDICT_N
 };

@@ -82,6 +82,8 @@ sched_stats_now(struct sched *s, struct stats_now *now)
 	*now = (struct stats_now){
 		.stats = &s->stats,
 		.now_ms = clock_wall_ms(),
+		.uptime_ms = clock_mono_ms() - s->stats.start_ms,
+		.paused = s->paused,
 		.draining = s->draining,
 		.generation = s->conf->generation,
 		.queue = (uint64_t)s->conf->queue,

@@ -48,7 +48,6 @@ struct server {
 	struct event	*bury;
 	struct event	*resume;	/* the pause after a failed accept() */
 	bool		 crowded;	/* others want to come in, and cannot */
-	size_t		 count;		/* both lists */
 	size_t		 limit;
 	size_t		 fds;		/* both lists */
 	size_t		 fds_limit;
@@ -78,7 +77,7 @@ over_budget(const struct listener *l)
 {
 	const struct server *s = l->server;
 
-	return !l->is_control && (s->count >= s->limit ||
+	return !l->is_control && (s->env->connections >= s->limit ||
 	    s->fds + FDS_PER_CONN > s->fds_limit);
 }
 
@@ -90,7 +89,7 @@ static void
 make_room(struct server *s)
 {
 	s->crowded = true;
-	sched_wait_release(s->env->sched, s->count / RELEASE_PART + 1);
+	sched_wait_release(s->env->sched, s->env->connections / RELEASE_PART + 1);
 }
 
 /* A connection, or a part of what it held, has gone. */
@@ -159,7 +158,7 @@ on_bury(evutil_socket_t fd, short what, void *arg)
 		DL_DELETE(s->dead, g);
 		conn_free(g->conn);
 		free(g);
-		s->count--;
+		s->env->connections--;
 		s->fds -= fds;
 	}
 	use_room(s);
@@ -219,7 +218,7 @@ welcome(struct server *s, int fd, bool is_control)
 	}
 	g->server = s;
 	DL_APPEND(s->open, g);
-	s->count++;
+	s->env->connections++;
 	s->fds += g->fds = FDS_PER_CONN;
 	if (is_control)
 		conn_trust(g->conn);
@@ -374,5 +373,5 @@ server_free(struct server *s)
 size_t
 server_count(const struct server *s)
 {
-	return s->count;
+	return s->env->connections;
 }

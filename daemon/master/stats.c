@@ -13,6 +13,7 @@ stats_init(struct stats *s)
 {
 	memset(s, 0, sizeof(*s));
 	s->started_ms = clock_wall_ms();
+	s->start_ms = clock_mono_ms();
 }
 
 /*

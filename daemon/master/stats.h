@@ -53,6 +53,7 @@ struct stats_minute {
 
 struct stats {
 	int64_t		 started_ms;	/* Unix time */
+	int64_t		 start_ms;	/* the same moment, monotonic time */
 	struct stats_tasks tasks;	/* all routes */
 	uint64_t	 refused[PROBLEM_N];
 	struct stats_minute minutes[STATS_MINUTES]; /* stats_minute() */
@@ -101,6 +102,7 @@ struct stats_pool {
 struct stats_now {
 	const struct stats *stats;
 	int64_t		 now_ms;	/* Unix time */
+	int64_t		 uptime_ms;
 	bool		 paused, draining;
 	unsigned int	 generation;	/* of the settings */
 	struct store_stats store;
