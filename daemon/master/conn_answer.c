@@ -56,6 +56,34 @@ send_answer(struct conn *c)
 	outlet_start(&c->outlet);
 }
 
+#define LAST_WORDS(status, more, detail)				\
+	"Status: " status "\r\n" more					\
+	"Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n"	\
+	"Content-Type: application/problem+json\r\n\r\n"		\
+	"{\"detail\":\"" detail "\"}\n"
+
+/*
+ * An answer could not be made for want of memory, so this one is there
+ * already.  One write into an empty pipe or socket takes it whole.
+ */
+static void
+say_last_words(struct conn *c)
+{
+	static const char none[] = LAST_WORDS("503 Service Unavailable",
+	    "Retry-After: 10\r\n", "There is no memory to answer now.");
+	static const char made[] = LAST_WORDS("500 Internal Server Error", "",
+	    "There is no memory to answer; the request may be a task by now.");
+	const char *words = c->submits ? made : none;
+
+	log_error("answer-failed error=%s", "no memory");
+	if (c->unread > 0 && !conn_has_door(c) && !c->garbled)
+		conn_discard_some(c);	/* as much of it as has come */
+	if (!stream_blocks(c->out) &&
+	    stream_write(c->out, words, strlen(words)) > 0)
+		stream_refuse_input(conn_has_door(c) ? c->in : &c->sock);
+	conn_close(c);
+}
+
 /*
  * The answer is made; is the server ready for it?  nginx and mod_proxy_scgi
  * read no answer before they have sent the body; behind a door it is the
@@ -65,8 +93,7 @@ void
 conn_reply(struct conn *c, int made)
 {
 	if (made == -1) {
-		log_error("answer-failed error=%s", "no memory");
-		conn_close(c);
+		say_last_words(c);
 		return;
 	}
 	if (c->unread == 0 || c->garbled || conn_has_door(c)) {
