@@ -12,7 +12,7 @@ set -eu
 # room			may include, beside the system: rooms, or single headers
 ROOMS='
 cgi			ipc/scgi.h
-ctl			ipc
+ctl			ipc ctl
 ipc			ipc
 daemon			ipc daemon
 daemon/launcher		ipc daemon daemon/launcher
@@ -46,7 +46,7 @@ LIBRARIES='
 check.h			tests
 confuse.h		daemon/conf_read.c
 event2/			daemon/master daemon/store tests
-jansson.h		daemon/master tests
+jansson.h		ctl daemon/master tests
 sqlite3.h		daemon/store/sqlite_priv.h tests
 sha2.h			daemon/master daemon/store
 uuid			daemon/master
@@ -184,7 +184,7 @@ check "$top" || status=1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/clean"
-(cd "$top" && find cgi ipc daemon -name '*.[ch]' -type f) |
+(cd "$top" && find cgi ctl ipc daemon -name '*.[ch]' -type f) |
 	while read -r file; do
 		mkdir -p "$work/clean/$(dirname "$file")"
 		cp "$top/$file" "$work/clean/$file"
@@ -193,7 +193,9 @@ mkdir "$work/clean"
 check "$work/clean" >/dev/null || exit 1
 
 plant cgi/defer.c		'"ipc/buf.h"'
-plant ctl/deferctl.c		'"daemon/conf.h"'
+plant ctl/talk.c			'"daemon/conf.h"'
+plant ctl/main.c		'<event2/event.h>'
+plant daemon/log.c		'"ctl/text.h"'
 plant ipc/scgi.c		'"daemon/log.h"'
 plant daemon/conf.c		'"daemon/launcher/spawn.h"'
 plant daemon/launcher/main.c	'"daemon/master/task.h"'

@@ -1,0 +1,208 @@
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/ask.h"
+#include "ctl/doc.h"
+#include "ctl/text.h"
+
+#define BODY_MAX	(256u << 20)	/* bytes of a document */
+#define PROBLEM_MAX	(64u << 10)
+
+/* Reads all of it; -1 when it ends early, or is too much. */
+static int
+read_whole(struct talk *t, struct buf *body)
+{
+	unsigned char *to;
+	ssize_t n;
+
+	for (;;) {
+		if ((to = buf_space(body, TALK_CHUNK)) == NULL) {
+			snprintf(t->why, sizeof(t->why),
+			    "the daemon's answer has no end");
+			return -1;
+		}
+		if ((n = talk_read(t, to, TALK_CHUNK)) <= 0)
+			return (int)n;
+		buf_commit(body, (size_t)n);
+	}
+}
+
+static json_t *
+parse(const struct buf *body)
+{
+	return json_loadb((const char *)buf_data(body), buf_len(body),
+	    JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+}
+
+/* What an answer that is no success has to say, into t->why. */
+static void
+read_problem(struct talk *t, const char *about)
+{
+	const char *title, *detail;
+	struct buf body;
+	json_t *doc = NULL;
+
+	buf_init(&body, PROBLEM_MAX + TALK_CHUNK);
+	if (read_whole(t, &body) == 0)
+		doc = parse(&body);
+	title = doc_text(doc, "title");
+	detail = doc_text(doc, "detail");
+	snprintf(t->why, sizeof(t->why), "%s%s%s%s%s (%d)",
+	    about != NULL ? about : "", about != NULL ? ": " : "",
+	    title != NULL ? title : "refused", detail != NULL ? ": " : "",
+	    detail != NULL ? detail : "", t->status);
+	json_decref(doc);
+	buf_fini(&body);
+}
+
+int
+ask_problem(struct talk *t, const char *about)
+{
+	read_problem(t, about);
+	ctl_say("%s", t->why);
+	return EXIT_NO;
+}
+
+/* As ask_open(), but what went wrong stands in t->why. */
+static int
+open_quietly(struct talk *t, const struct ctl *ctl,
+    const struct talk_question *q, const char *about)
+{
+	enum talk_end end = talk_open(t, ctl->socket, q);
+
+	if (end != TALK_ANSWERED)
+		return end == TALK_WOKEN ? ASK_WOKEN : EXIT_AWAY;
+	if (t->status < 300)
+		return EXIT_DONE;
+	read_problem(t, about);
+	return EXIT_NO;
+}
+
+int
+ask_open(struct talk *t, const struct ctl *ctl,
+    const struct talk_question *q, const char *about)
+{
+	int code = open_quietly(t, ctl, q, about);
+
+	if (code != EXIT_DONE)
+		ctl_say("%s", t->why);
+	return code;
+}
+
+int
+ask_copy(struct talk *t)
+{
+	struct text_stream out;
+	char chunk[TALK_CHUNK];
+	ssize_t n;
+
+	text_stream_init(&out, stdout, isatty(STDOUT_FILENO) == 1);
+	while ((n = talk_read(t, chunk, sizeof(chunk))) > 0) {
+		text_stream_add(&out, chunk, (size_t)n);
+		fflush(stdout);
+	}
+	text_stream_end(&out);
+	if (n == 0)
+		return EXIT_DONE;
+	ctl_say("%s", t->why);
+	return EXIT_AWAY;
+}
+
+int
+ask_print(const struct ctl *ctl, const struct talk_question *q,
+    const char *about)
+{
+	struct talk t;
+	int code = ask_open(&t, ctl, q, about);
+
+	if (code == EXIT_DONE)
+		code = ask_copy(&t);
+	talk_close(&t);
+	return code;
+}
+
+/* The body of an open answer. */
+static int
+read_document(struct talk *t, json_t **doc)
+{
+	struct buf body;
+	int code = EXIT_DONE;
+
+	buf_init(&body, BODY_MAX);
+	if (read_whole(t, &body) == -1) {
+		code = EXIT_AWAY;
+	} else if ((*doc = parse(&body)) == NULL) {
+		snprintf(t->why, sizeof(t->why),
+		    "the daemon's answer is no JSON");
+		code = EXIT_AWAY;
+	}
+	buf_fini(&body);
+	return code;
+}
+
+int
+ask_quietly(const struct ctl *ctl, const struct talk_question *q,
+    const char *about, json_t **doc, char why[TALK_WHY_MAX])
+{
+	struct talk t;
+	int code = open_quietly(&t, ctl, q, about);
+
+	*doc = NULL;
+	if (code == EXIT_DONE)
+		code = read_document(&t, doc);
+	memcpy(why, t.why, sizeof(t.why));
+	talk_close(&t);
+	return code;
+}
+
+int
+ask_json(const struct ctl *ctl, const struct talk_question *q,
+    const char *about, json_t **doc)
+{
+	char why[TALK_WHY_MAX];
+	int code = ask_quietly(ctl, q, about, doc, why);
+
+	if (code != EXIT_DONE)
+		ctl_say("%s", why);
+	return code;
+}
+
+int
+ask_done(const struct ctl *ctl, const struct talk_question *q,
+    const char *about)
+{
+	struct talk t;
+	int code = ask_open(&t, ctl, q, about);
+
+	talk_close(&t);
+	return code;
+}
+
+int
+ask_id(const char *arg, char id[ASK_ID_TEXT])
+{
+	const char *slash = strrchr(arg, '/');
+	const char *digits = slash != NULL ? slash + 1 : arg;
+
+	if (strlen(digits) != ASK_ID_TEXT - 1 ||
+	    digits[strspn(digits, "0123456789abcdef")] != '\0') {
+		ctl_say("%s: expected the 32 digits of a task, or its link",
+		    arg);
+		return EXIT_USAGE;
+	}
+	strcpy(id, digits);
+	return EXIT_DONE;
+}
+
+char *
+ask_link(const char *id, const char *rest)
+{
+	char *path;
+
+	if (asprintf(&path, "/status/%s%s", id, rest) == -1)
+		ctl_no_memory();
+	return path;
+}
