@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/master/view_fill.h"
@@ -83,4 +84,17 @@ view_fill(struct buf *out, const char *part, const struct view_hole *holes,
 		part = close + 2;
 	}
 	return buf_add(out, part, strlen(part));
+}
+
+void
+view_fill_elapsed(char text[VIEW_NUMBER_TEXT], int64_t ms)
+{
+	int64_t s = ms > 0 ? ms / 1000 : 0;
+
+	if (s < 3600)
+		snprintf(text, VIEW_NUMBER_TEXT, "%d:%02d", (int)(s / 60),
+		    (int)(s % 60));
+	else
+		snprintf(text, VIEW_NUMBER_TEXT, "%jd:%02d:%02d",
+		    (intmax_t)(s / 3600), (int)(s / 60 % 60), (int)(s % 60));
 }

@@ -11,8 +11,11 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "ipc/buf.h"
+
+#define VIEW_NUMBER_TEXT	24	/* bytes of an int64 and NUL */
 
 struct view_hole {
 	const char	*name;
@@ -32,5 +35,8 @@ int	view_fill(struct buf *out, const char *part, const struct view_hole *,
  */
 int	view_fill_text(struct buf *out, const char *text, size_t len)
 	__attribute__((warn_unused_result));
+
+/* "1:02:03", "0:42"; as wait.js writes it. */
+void	view_fill_elapsed(char text[VIEW_NUMBER_TEXT], int64_t ms);
 
 #endif

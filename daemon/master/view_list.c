@@ -23,6 +23,7 @@ view_list_begin(struct view_list *l, const struct list_writer *writer)
 	l->part = 0;
 	l->count = 0;
 	buf_init(&l->out, writer->max);
+	buf_init(&l->rows, writer->max);
 	failed = writer->begin(l);
 	l->stats = NULL;
 	return failed;
@@ -57,6 +58,7 @@ void
 view_list_fini(struct view_list *l)
 {
 	buf_fini(&l->out);
+	buf_fini(&l->rows);
 }
 
 /* --- JSON ------------------------------------------------------------------ */

@@ -76,6 +76,8 @@ struct view_list {
 	struct buf	 out;
 	size_t		 part;		/* the one that is told */
 	size_t		 count;		/* tasks of this part so far */
+	struct buf	 rows;		/* as it likes; has no more than `max` */
+	char		 nonce[TASK_ID_TEXT]; /* likewise, of a page */
 	const struct list_writer *writer;
 };
 

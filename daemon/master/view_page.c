@@ -14,7 +14,7 @@
 #include "daemon/master/view_parts.h"
 
 #define N(a)		(sizeof(a) / sizeof((a)[0]))
-#define NUMBER_TEXT	24	/* bytes of an int64 and NUL */
+#define NUMBER_TEXT	VIEW_NUMBER_TEXT
 
 static const char *
 text_of(const json_t *doc, const char *name)
@@ -24,21 +24,7 @@ text_of(const json_t *doc, const char *name)
 	return text != NULL ? text : "";
 }
 
-/* "1:02:03", "0:42"; as wait.js writes it. */
-static void
-write_elapsed(char text[NUMBER_TEXT], int64_t ms)
-{
-	int64_t s = ms > 0 ? ms / 1000 : 0;
-
-	if (s < 3600)
-		snprintf(text, NUMBER_TEXT, "%d:%02d", (int)(s / 60),
-		    (int)(s % 60));
-	else
-		snprintf(text, NUMBER_TEXT, "%jd:%02d:%02d",
-		    (intmax_t)(s / 3600), (int)(s / 60 % 60), (int)(s % 60));
-}
-
-/* As wait.js writes it, too. */
+/* As wait.js writes it. */
 static void
 write_title(char *title, size_t size, bool runs, const json_t *progress)
 {
@@ -83,7 +69,7 @@ view_page_wait(struct buf *out, const char *nonce, const json_t *doc,
 	snprintf(percent, sizeof(percent), "%jd", (intmax_t)json_integer_value(
 	    json_object_get(progress, "percent")));
 	write_title(title, sizeof(title), runs, progress);
-	write_elapsed(elapsed, now_ms - since_ms);
+	view_fill_elapsed(elapsed, now_ms - since_ms);
 	return view_fill(out, view_part_wait_html, holes, N(holes));
 }
 

@@ -12,4 +12,21 @@ extern const char view_part_fact_html[];
 extern const char view_part_moved_html[];
 extern const char view_part_page_css[];
 
+/* of the page of tasks */
+extern const char view_part_tasks_html[];
+extern const char view_part_tasks_end_html[];
+extern const char view_part_tasks_list_html[];
+extern const char view_part_task_html[];
+extern const char view_part_task_who_html[];
+extern const char view_part_figure_html[];
+extern const char view_part_chart_html[];
+extern const char view_part_key_html[];
+extern const char view_part_act_html[];
+extern const char view_part_progress_html[];
+extern const char view_part_stderr_html[];
+extern const char view_part_option_html[];
+extern const char view_part_state_html[];
+extern const char view_part_tasks_css[];
+extern const char view_part_tasks_js[];
+
 #endif
