@@ -476,6 +476,8 @@ work(struct rig_worker *worker, const struct sub *sub)
 static void
 check_clean(size_t tasks)
 {
+	size_t kept = 0;
+
 	RIG_UNTIL(&rig, sched->nops == 0);
 	ck_assert_uint_eq(proc_count(sched->proc), 0);
 	ck_assert_uint_eq(sched->nqueued, 0);
@@ -484,7 +486,10 @@ check_clean(size_t tasks)
 		ck_assert_ptr_null(sched->routes[i].ready);
 		ck_assert_uint_eq(sched->routes[i].nqueued, 0);
 		ck_assert_int_eq(sched->routes[i].njobs, 0);
+		for (int state = 0; state < TASK_STATE_N; state++)
+			kept += sched->routes[i].kept[state];
 	}
+	ck_assert_uint_eq(kept, tasks);
 }
 
 /* --- submitting -------------------------------------------------------------------- */
