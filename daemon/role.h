@@ -4,11 +4,12 @@
  * A child is exec'ed anew: nothing of the launcher's memory crosses, only
  * these descriptors and options.  Everything else is closed.
  *
- *	deferd-master [-fd]		LAUNCHER CONF LISTEN [CONTROL]
+ *	deferd-master [-fd] [-a MS]	LAUNCHER CONF LISTEN [CONTROL]
  *	deferd-worker [-fd] -p POOL	MASTER CONF SLATE
  *
  * -f: log to stderr, else to syslog.  -d: debug.  POOL is the index in
  * conf.pools.  CONTROL is absent (closed) when conf.control_path is NULL.
+ * -a: say FRAME_ALIVE every MS milliseconds, from the loop.
  */
 #ifndef DAEMON_ROLE_H
 #define DAEMON_ROLE_H

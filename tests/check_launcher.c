@@ -448,7 +448,7 @@ START_TEST(test_no_master_program)
 {
 	ck_assert_int_eq(unlink(in_dir("deferd-master")), 0);
 	ck_assert_int_eq(status_of(start("-c", in_dir("conf"), NULL, NULL)), 1);
-	wait_for("said", "cannot start deferd-master: No such file", 1);
+	wait_for("said", "start-failed program=deferd-master error=\"No such file", 1);
 }
 END_TEST
 
@@ -460,7 +460,7 @@ START_TEST(test_second_daemon)
 
 	serve();
 	ck_assert_int_eq(status_of(start("-c", in_dir("conf"), NULL, NULL)), 1);
-	wait_for("said", "another deferd is running on", 1);
+	wait_for("said", "another deferd is running", 1);
 	pid = read_file("pid");
 	ck_assert_int_eq(atoi(pid), launcher);
 	free(pid);
@@ -873,7 +873,7 @@ START_TEST(test_reload)
 	write_settings("workers = 3");
 	kill(launcher, SIGHUP);
 	wait_for("log", "RELOAD 1", 1);
-	wait_for("said", "needs a restart: workers", 1);
+	wait_for("said", "needs-restart=workers", 1);
 	order("spawn 1 0 0");		/* asked before it heard */
 	wait_for("log", "DIED 1 status=-1 error=116", 1);
 	order("spawn 2 0 1");
@@ -894,7 +894,7 @@ START_TEST(test_reload_of_the_same)
 {
 	serve();
 	kill(launcher, SIGHUP);
-	wait_for("said", "settings unchanged", 1);
+	wait_for("said", "settings-unchanged", 1);
 	write_settings("keep = 7");
 	kill(launcher, SIGHUP);
 	wait_for("log", "RELOAD 1", 1);

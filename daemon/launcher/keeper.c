@@ -99,17 +99,72 @@ on_kill(struct keeper *k, const struct frame *f)
 	}
 }
 
-static void
-on_ready(struct keeper *k)
+void
+keeper_tell_serving(struct keeper *k)
 {
-	log_info("serving socket=%s", k->places.listen.path);
-	if (k->state != KEEPER_STARTING)
-		return;
-	k->state = KEEPER_SERVING;
+	notify(&k->notify, "READY=1\nMAINPID=%ld\nSTATUS=Serving",
+	    (long)getpid());
+}
+
+static void
+leave_terminal(struct keeper *k)
+{
 	daemonize_ready(&k->daemonize);
 	if (!k->foreground)
 		log_init("deferd", true, k->debug ? LOG_L_DEBUG : LOG_L_INFO);
 	trim();
+}
+
+/* A new master serves, or an old one by new settings. */
+static void
+on_ready(struct keeper *k)
+{
+	if (!k->master_ready)
+		log_info("serving socket=%s", k->places.listen.path);
+	k->master_ready = true;
+	if (k->state == KEEPER_STARTING) {
+		k->state = KEEPER_SERVING;
+		leave_terminal(k);
+	}
+	if (k->state == KEEPER_SERVING)
+		keeper_tell_serving(k);
+}
+
+/* Its words become part of a message in lines. */
+static void
+on_alive(const struct keeper *k, const struct frame_bytes *status)
+{
+	const char *words = status->data;
+	char line[256];
+	size_t i;
+
+	for (i = 0; i < status->len && i < sizeof(line) - 1; i++)
+		line[i] = words[i] >= ' ' && words[i] <= '~' ? words[i] : '?';
+	line[i] = '\0';
+	notify(&k->notify, "WATCHDOG=1\nSTATUS=%s", line);
+}
+
+/* False when the master is talking nonsense. */
+static bool
+take_frame(struct keeper *k, const struct frame *f)
+{
+	switch (f->kind) {
+	case FRAME_READY:
+		on_ready(k);
+		return true;
+	case FRAME_KILL:
+		on_kill(k, f);
+		return true;
+	case FRAME_ASK:
+		keeper_answer(k, f->u.ask.what);
+		return true;
+	case FRAME_ALIVE:
+		on_alive(k, &f->u.alive.status);
+		return true;
+	default:
+		assert(f->kind == FRAME_SPAWN);		/* by link_receive() */
+		return on_spawn(k, f);
+	}
 }
 
 static void
@@ -120,13 +175,7 @@ take_frames(struct keeper *k)
 
 	while (verdict == LINK_FRAME) {
 		verdict = link_receive(&k->link, &f);
-		if (verdict != LINK_FRAME)
-			break;
-		if (f.kind == FRAME_READY)
-			on_ready(k);
-		else if (f.kind == FRAME_KILL)
-			on_kill(k, &f);
-		else if (!on_spawn(k, &f))
+		if (verdict == LINK_FRAME && !take_frame(k, &f))
 			verdict = LINK_BAD;
 	}
 	if (verdict == LINK_NOTHING)
@@ -143,12 +192,15 @@ static void
 take_signals(struct keeper *k)
 {
 	struct signalfd_siginfo info;
+	char error[CONF_ERROR_MAX];
 
 	while (read(k->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGCHLD)
 			keeper_reap(k);
 		else if (info.ssi_signo == SIGHUP)
-			keeper_reload(k);
+			(void)keeper_reload(k, error);
+		else if (info.ssi_signo == SIGUSR2)
+			(void)keeper_restart(k, error);
 		else
 			keeper_drain(k);
 	}
@@ -166,14 +218,36 @@ open_signals(void)
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR2);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL);	/* ignored, it would reap for us */
 	signal(SIGHUP, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGINT, SIG_DFL);
+	signal(SIGUSR2, SIG_DFL);
 	if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
 		return -1;
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* The master has not finished in time. */
+static void
+force(struct keeper *k)
+{
+	log_warn("drain-over");
+	if (k->state == KEEPER_DRAINING) {
+		keeper_end(k, 1);
+		return;
+	}
+	k->deadline_ms = INT64_MAX;
+	if (k->master)
+		kill(k->master, SIGKILL);
+}
+
+static bool
+has_deadline(const struct keeper *k)
+{
+	return k->state == KEEPER_RESTARTING || k->state == KEEPER_DRAINING;
 }
 
 static void
@@ -182,12 +256,10 @@ turn(struct keeper *k)
 	struct pollfd fds[2] = { { .fd = k->signal_fd, .events = POLLIN } };
 	int64_t now = keeper_now_ms(), next;
 
-	if (k->state == KEEPER_DRAINING && now >= k->deadline_ms) {
-		log_warn("drain-over");
-		keeper_end(k, 1);
-	}
+	if (has_deadline(k) && now >= k->deadline_ms)
+		force(k);
 	next = keeper_start_due(k, now);
-	if (k->state == KEEPER_DRAINING && k->deadline_ms < next)
+	if (has_deadline(k) && k->deadline_ms < next)
 		next = k->deadline_ms;
 	fds[1].fd = k->link.fd;
 	fds[1].events = link_events(&k->link);

@@ -5,12 +5,19 @@
  * other, and a clock for whoever has to wait.
  *
  *	STARTING --READY--> SERVING --SIGTERM--> DRAINING --master gone--> ENDING
- *	   \______________master died before READY____________________________/
+ *	   |                 |   ^                                          ^
+ *	   |          SIGUSR2|   |master gone                               |
+ *	   |                 v   |                                          |
+ *	   |               RESTARTING                                       |
+ *	   \______________master died before READY__________________________/
  *
  * While SERVING, a dead worker is reported and the master asks for the next
  * one; when the master itself dies, its workers are killed with all that
  * they started, and a new one is exec'ed.  Each pool, and the master, is
  * started again at once the first time and later with a growing delay.
+ *
+ * The sockets are held all the time.  What comes in while there is no master
+ * waits in their backlog for the next one.
  */
 #ifndef DAEMON_LAUNCHER_KEEPER_H
 #define DAEMON_LAUNCHER_KEEPER_H
@@ -21,6 +28,7 @@
 #include "daemon/launcher/backoff.h"
 #include "daemon/launcher/daemonize.h"
 #include "daemon/launcher/link.h"
+#include "daemon/launcher/notify.h"
 #include "daemon/launcher/places.h"
 #include "daemon/launcher/settings.h"
 #include "daemon/launcher/spawn.h"
@@ -30,7 +38,8 @@ struct keeper_worker;
 enum keeper_state {
 	KEEPER_STARTING,	/* the first master has not said READY */
 	KEEPER_SERVING,
-	KEEPER_DRAINING,	/* DRAIN is sent */
+	KEEPER_RESTARTING,	/* DRAIN is sent; then comes a new master */
+	KEEPER_DRAINING,	/* DRAIN is sent, or will be to the last master */
 	KEEPER_ENDING,		/* everybody is killed, not all are reaped */
 	KEEPER_STATE_N
 };
@@ -46,14 +55,16 @@ struct keeper {
 	struct settings	 settings;	/* owned */
 	struct daemonize daemonize;
 	struct places	 places;
+	struct notify	 notify;
 
 	/* the keeper's own */
 	enum keeper_state state;
 	int		 exit_status;
 	int		 signal_fd;
-	int64_t		 deadline_ms;	/* DRAINING: then all are killed */
+	int64_t		 deadline_ms;	/* RESTARTING, DRAINING: then by force */
 	uint32_t	 generation;	/* of the settings, as this master counts */
 	pid_t		 master;	/* 0: none */
+	bool		 master_ready;	/* it has said so */
 	int64_t		 master_started_ms;
 	struct link	 link;
 	struct backoff master_backoff;

@@ -23,7 +23,7 @@ keeper_drop_worker(struct keeper *k, struct keeper_worker **wp)
 	*wp = NULL;
 }
 
-
+/* They are reaped, and what they started is killed, when SIGCHLD comes. */
 static void
 kill_workers(struct keeper *k)
 {
@@ -93,8 +93,13 @@ master_died(struct keeper *k)
 		keeper_end(k, 1);
 	} else if (k->state == KEEPER_DRAINING) {
 		keeper_end(k, status != 0);
+	} else if (k->state == KEEPER_RESTARTING) {
+		k->state = KEEPER_SERVING;
+		kill_workers(k);
 	} else {
-		backoff_died(&k->master_backoff, k->master_started_ms, keeper_now_ms());
+		backoff_died(&k->master_backoff, k->master_started_ms,
+		    keeper_now_ms());
+		notify(&k->notify, "STATUS=The master has died");
 		kill_workers(k);
 	}
 }

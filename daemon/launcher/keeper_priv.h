@@ -32,6 +32,9 @@ void	keeper_tell(struct keeper *, const struct frame *, const int *fds,
 void	keeper_tell_died(struct keeper *, const struct keeper_worker *,
 	    int status, int error);
 
+/* Tells systemd. */
+void	keeper_tell_serving(struct keeper *);
+
 /* --- keeper_start.c ------------------------------------------------------ */
 
 /* Starts who has waited long enough; gives the time of the next one. */
@@ -50,10 +53,19 @@ void	keeper_reap(struct keeper *);
 
 /* --- keeper_steer.c ------------------------------------------------------ */
 
-/* SIGHUP: the new settings, if they are good. */
-void	keeper_reload(struct keeper *);
+/* SIGHUP: the new settings, if they are good.  -1 with a message, and logged. */
+int	keeper_reload(struct keeper *, char error[CONF_ERROR_MAX]);
+
+/* SIGUSR2: a new master and new workers; the sockets stay.  Likewise. */
+int	keeper_restart(struct keeper *, char error[CONF_ERROR_MAX]);
 
 /* SIGTERM: once politely, the second time at once. */
 void	keeper_drain(struct keeper *);
+
+/* Tells the master so, and what becomes of its backlog. */
+void	keeper_send_drain(struct keeper *);
+
+/* FRAME_ASK: does it, and answers. */
+void	keeper_answer(struct keeper *, uint32_t what);
 
 #endif

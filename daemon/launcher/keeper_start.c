@@ -14,8 +14,12 @@
 #include "daemon/role.h"
 #include "ipc/sock.h"
 
+#define STATUS_MS	10000	/* between two lines about the master */
+
+/* argv of a role, which has one option of its own; NULL: without it. */
 static void
-role_argv(const struct keeper *k, char *argv[6], char *program, char *pool)
+role_argv(const struct keeper *k, char *argv[6], char *program, char *option,
+    char *value)
 {
 	int n = 0;
 
@@ -24,9 +28,9 @@ role_argv(const struct keeper *k, char *argv[6], char *program, char *pool)
 		argv[n++] = "-f";
 	if (k->debug)
 		argv[n++] = "-d";
-	if (pool) {
-		argv[n++] = "-p";
-		argv[n++] = pool;
+	if (value) {
+		argv[n++] = option;
+		argv[n++] = value;
 	}
 	argv[n] = NULL;
 }
@@ -60,10 +64,19 @@ spawn_role(struct keeper *k, struct spawn *s, int *peer)
 	return pid;
 }
 
+/* A watchdog is fed four times before it bites; else it is for the status. */
+static long long
+alive_ms(const struct notify *n)
+{
+	long long ms = n->watchdog_ms ? n->watchdog_ms / 4 : STATUS_MS;
+
+	return ms < STATUS_MS ? ms : STATUS_MS;
+}
+
 static void
 start_master(struct keeper *k)
 {
-	char *argv[6];
+	char *argv[6], alive[24] = "";
 	struct spawn s = {
 		.program = ROLE_MASTER_PROGRAM, .argv = argv,
 		.fds = { -1, -1, k->places.listen.fd, k->places.control.fd },
@@ -72,9 +85,12 @@ start_master(struct keeper *k)
 	};
 	int peer;
 
-	role_argv(k, argv, ROLE_MASTER_PROGRAM, NULL);
+	if (notify_wanted(&k->notify))
+		snprintf(alive, sizeof(alive), "%lld", alive_ms(&k->notify));
+	role_argv(k, argv, ROLE_MASTER_PROGRAM, "-a", *alive ? alive : NULL);
 	k->master_started_ms = keeper_now_ms();
 	k->master = spawn_role(k, &s, &peer);
+	k->master_ready = false;
 	if (k->master > 0) {
 		/* The settings that it was handed are its first. */
 		k->generation = 0;
@@ -82,15 +98,18 @@ start_master(struct keeper *k)
 		    k->settings.conf->npools * sizeof(*k->pools));
 		link_open(&k->link, peer);
 		log_info("master-started pid=%ld", (long)k->master);
+		if (k->state == KEEPER_DRAINING)
+			keeper_send_drain(k);
 		return;
 	}
 	k->master = 0;
 	log_error("start-failed program=%s error=%m", ROLE_MASTER_PROGRAM);
 	backoff_died(&k->master_backoff, k->master_started_ms, keeper_now_ms());
-	if (k->state == KEEPER_STARTING)
+	if (k->state != KEEPER_SERVING)
 		keeper_end(k, 1);
 }
 
+/* pid, or -1; the worker's socket and slate in fds. */
 static pid_t
 spawn_worker(struct keeper *k, struct keeper_worker *w, int fds[2])
 {
@@ -107,7 +126,7 @@ spawn_worker(struct keeper *k, struct keeper_worker *w, int fds[2])
 		return -1;
 	if (slate_map_reader(&w->slate, slate) == 0) {
 		snprintf(pool, sizeof(pool), "%u", w->pool);
-		role_argv(k, argv, ROLE_WORKER_PROGRAM, pool);
+		role_argv(k, argv, ROLE_WORKER_PROGRAM, "-p", pool);
 		s.fds[2] = slate;
 		pid = spawn_role(k, &s, &fds[0]);
 		saved = errno;
@@ -163,7 +182,7 @@ keeper_start_due(struct keeper *k, int64_t now)
 	int64_t due, soonest = INT64_MAX;
 	bool alone = !k->master && !k->workers;
 
-	if (k->state <= KEEPER_SERVING && alone) {
+	if (k->state != KEEPER_ENDING && alone) {
 		if (now < k->master_backoff.start_ms)
 			return k->master_backoff.start_ms;
 		start_master(k);

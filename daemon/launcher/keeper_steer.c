@@ -1,72 +1,179 @@
 /*
  * keeper_steer - what an operator wants: new settings, a new master, the end.
+ * He says it by a signal, or through the master (FRAME_ASK).
  */
 #include "daemon/launcher/keeper_priv.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/launcher/trim.h"
 #include "daemon/log.h"
 
 #define DRAIN_MARGIN_MS	10000	/* for the master, above the drain setting */
 
-void
-keeper_reload(struct keeper *k)
+/* -- new settings ------------------------------------------------------------ */
+
+/* Takes `fresh` if it can.  -1 with a message. */
+static int
+put_in_force(struct keeper *k, struct settings *fresh,
+    char error[CONF_ERROR_MAX])
 {
 	struct frame f = { .kind = FRAME_RELOAD };
-	struct settings fresh;
-	struct backoff *pools;
-	char error[CONF_ERROR_MAX], names[256];
-	int fd;
+	struct backoff *pools = calloc(fresh->conf->npools, sizeof(*pools));
+	int fd = settings_open(fresh);
+	char names[256];
 
-	if (settings_read(&fresh, k->path, k->socket, error) < 0) {
-		log_error("reload-failed error=%s", error);
-		return;
-	}
-	if (settings_equal(&fresh, &k->settings)) {
-		log_info("settings-unchanged");
-		settings_fini(&fresh);
-		return;
-	}
-	pools = calloc(fresh.conf->npools, sizeof(*pools));
-	fd = settings_open(&fresh);
 	if (!pools || fd < 0) {
-		log_error("reload-failed error=%m");
+		snprintf(error, CONF_ERROR_MAX, "%s", strerror(errno));
 		free(pools);
-		settings_fini(&fresh);
-		return;
+		if (fd >= 0)
+			close(fd);
+		return -1;
 	}
-	conf_needs_restart(k->settings.conf, fresh.conf, names, sizeof(names));
+	conf_needs_restart(k->settings.conf, fresh->conf, names, sizeof(names));
 	log_info("reloading generation=%u needs-restart=%s",
 	    k->generation + 1, names);
 	settings_fini(&k->settings);
 	free(k->pools);
-	k->settings = fresh;
+	k->settings = *fresh;
 	k->pools = pools;
 	f.u.reload.generation = ++k->generation;
 	keeper_tell(k, &f, &fd, 1);
-	trim();
+	return 0;
 }
 
-/* SIGTERM: once politely, the second time at once. */
+/* Reads the file again.  *changed, and 0; or -1 with a message. */
+static int
+read_again(struct keeper *k, bool *changed, char error[CONF_ERROR_MAX])
+{
+	struct settings fresh;
+	int status = 0;
+
+	*changed = false;
+	if (settings_read(&fresh, k->path, k->socket, error) < 0)
+		return -1;
+	if (settings_equal(&fresh, &k->settings)) {
+		log_info("settings-unchanged");
+		settings_fini(&fresh);
+		return 0;
+	}
+	status = put_in_force(k, &fresh, error);
+	if (status < 0)
+		settings_fini(&fresh);
+	*changed = status == 0;
+	trim();
+	return status;
+}
+
+/* systemd hears that it is done from the master (READY), if he has to do it. */
+int
+keeper_reload(struct keeper *k, char error[CONF_ERROR_MAX])
+{
+	bool changed, tells = k->state == KEEPER_SERVING;
+	int status;
+
+	if (tells)
+		notify_reloading(&k->notify);
+	status = read_again(k, &changed, error);
+	if (status < 0)
+		log_error("reload-failed error=%s", error);
+	if (tells && (!changed || !k->master))
+		keeper_tell_serving(k);
+	return status;
+}
+
+/* -- the end, and a new beginning -------------------------------------------- */
+
 void
-keeper_drain(struct keeper *k)
+keeper_send_drain(struct keeper *k)
 {
 	struct frame f = { .kind = FRAME_DRAIN };
 
+	f.u.drain.heir = k->state == KEEPER_RESTARTING ||
+	    places_outlive(&k->places);
+	k->deadline_ms = keeper_now_ms() + DRAIN_MARGIN_MS +
+	    k->settings.conf->drain_s * 1000;
+	keeper_tell(k, &f, NULL, 0);
+}
+
+/*
+ * Between two masters there may be requests in our own backlog: then one
+ * more master comes, for them only.  (One that crash-loops would not help.)
+ */
+static void
+drain_without_master(struct keeper *k)
+{
+	if (places_outlive(&k->places) ||
+	    keeper_now_ms() < k->master_backoff.start_ms)
+		keeper_end(k, 0);
+	else
+		keeper_send_drain(k);	/* nobody hears; sets the deadline */
+}
+
+void
+keeper_drain(struct keeper *k)
+{
 	if (k->state == KEEPER_ENDING)
 		return;
 	if (k->state == KEEPER_DRAINING) {
 		k->deadline_ms = keeper_now_ms();
-	} else if (!k->master) {
-		keeper_end(k, 0);
-	} else {
-		log_info("stopping");
-		k->state = KEEPER_DRAINING;
-		k->deadline_ms = keeper_now_ms() + DRAIN_MARGIN_MS +
-		    k->settings.conf->drain_s * 1000;
-		keeper_tell(k, &f, NULL, 0);
+		return;
 	}
+	log_info("stopping");
+	notify(&k->notify, "STOPPING=1\nSTATUS=Draining");
+	k->state = KEEPER_DRAINING;
+	if (k->master)
+		keeper_send_drain(k);
+	else
+		drain_without_master(k);
+}
+
+/*
+ * By the settings as they are now in the file; when they are not sound, all
+ * stays as it is.
+ */
+int
+keeper_restart(struct keeper *k, char error[CONF_ERROR_MAX])
+{
+	bool changed;
+
+	if (k->state == KEEPER_RESTARTING)
+		return 0;
+	if (k->state != KEEPER_SERVING) {
+		snprintf(error, CONF_ERROR_MAX, "it starts or ends just now");
+		return -1;
+	}
+	if (read_again(k, &changed, error) < 0) {
+		log_error("restart-failed error=%s", error);
+		return -1;
+	}
+	log_info("restarting");
+	k->master_backoff = (struct backoff){ 0 };
+	if (!k->master)
+		return 0;
+	notify(&k->notify, "STATUS=Restarting");
+	k->state = KEEPER_RESTARTING;
+	keeper_send_drain(k);
+	return 0;
+}
+
+/* Whatever has come of it, he hears it, once. */
+void
+keeper_answer(struct keeper *k, uint32_t what)
+{
+	struct frame told = { .kind = FRAME_TOLD, .u.told.what = what };
+	char error[CONF_ERROR_MAX] = "";
+
+	if (what == ASK_RELOAD)
+		(void)keeper_reload(k, error);
+	else if (what == ASK_RESTART)
+		(void)keeper_restart(k, error);
+	else if (k->state < KEEPER_DRAINING)
+		keeper_drain(k);
+	told.u.told.error = (struct frame_bytes){ error, strlen(error) };
+	keeper_tell(k, &told, NULL, 0);
 }

@@ -13,7 +13,7 @@
 
 #include "ipc/sock.h"
 
-#define LINK_MAX	256	/* bytes: no frame here has any text in it */
+#define LINK_MAX	2048	/* bytes: TOLD and ALIVE have some text in them */
 
 struct link_frame {
 	struct link_frame *prev, *next;
@@ -106,6 +106,13 @@ link_flush(struct link *l)
 	}
 }
 
+static bool
+is_from_master(enum frame_kind kind)
+{
+	return kind == FRAME_READY || kind == FRAME_SPAWN ||
+	    kind == FRAME_KILL || kind == FRAME_ASK || kind == FRAME_ALIVE;
+}
+
 enum link_verdict
 link_receive(struct link *l, struct frame *frame)
 {
@@ -125,6 +132,5 @@ link_receive(struct link *l, struct frame *frame)
 		close(fds[i]);
 	if (truncated || nfds > 0 || frame_decode(frame, data, (size_t)n) < 0)
 		return LINK_BAD;
-	return frame->kind == FRAME_READY || frame->kind == FRAME_SPAWN ||
-	    frame->kind == FRAME_KILL ? LINK_FRAME : LINK_BAD;
+	return is_from_master(frame->kind) ? LINK_FRAME : LINK_BAD;
 }

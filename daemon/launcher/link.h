@@ -42,7 +42,7 @@ int	link_send(struct link *, const struct frame *, const int *fds, int nfds)
 short	link_events(const struct link *);
 void	link_flush(struct link *);
 
-/* The next frame: READY, SPAWN or KILL. */
+/* The next frame: READY, SPAWN, KILL, ASK or ALIVE. */
 enum link_verdict
 	link_receive(struct link *, struct frame *);
 

@@ -5,6 +5,8 @@
  *
  *	main		options, users, the order of things
  *	settings	deferd.conf, read once and sealed
+ *	inherit		the socket that systemd has opened
+ *	notify		what systemd hears
  *	daemonize	into the background
  *	places		sockets and PID file
  *	spawn		exec of a role; killing what a worker leaves
@@ -109,18 +111,20 @@ read_options(struct options *o, int argc, char **argv)
 }
 
 /*
- * 0, 1 and 2 are there, nothing else is: what the one who called left open
- * is not ours to keep, and all that is opened later is close-on-exec.
+ * 0, 1 and 2 are there, then what systemd gave, nothing else is: what the
+ * one who called left open is not ours to keep, and all that is opened later
+ * is close-on-exec.
  */
 static void
-clean_descriptors(void)
+clean_descriptors(const struct inherit *in)
 {
+	unsigned int first = (unsigned int)(INHERIT_FIRST + in->n);
 	int fd;
 
 	do
 		fd = open("/dev/null", O_RDWR);
 	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0 || close_range(STDERR_FILENO + 1, ~0U, 0) < 0)
+	if (fd < 0 || close_range(first, ~0U, 0) < 0)
 		log_fatal("fatal error=%m");
 	umask(022);
 }
@@ -198,17 +202,20 @@ check(const struct options *o, const struct conf *conf,
 }
 
 static int
-serve(struct keeper *k)
+serve(struct keeper *k, struct inherit *in)
 {
-	int status;
+	int status = 1;
 
+	notify_open(&k->notify);
 	if (!k->foreground)
 		daemonize_start(&k->daemonize);
-	if (places_open(&k->places, k->settings.conf, k->user, k->run_as) < 0)
-		return 1;
-	status = keeper_run(k);
-	daemonize_failed(&k->daemonize);	/* silent, if it had served */
-	places_close(&k->places);
+	if (places_open(&k->places, k->settings.conf, in, k->user,
+	    k->run_as) == 0) {
+		status = keeper_run(k);
+		daemonize_failed(&k->daemonize); /* silent, if it had served */
+		places_close(&k->places);
+	}
+	notify_close(&k->notify);
 	return status;
 }
 
@@ -218,11 +225,16 @@ main(int argc, char **argv)
 	struct spawn_user user = { 0 }, run_as = { 0 };
 	char error[CONF_ERROR_MAX];
 	struct keeper k = { 0 };
+	struct inherit in;
 	struct options o;
 	int status;
 
-	clean_descriptors();
+	status = inherit_init(&in);
+	clean_descriptors(&in);
 	log_init("deferd", false, LOG_L_INFO);
+	if (status < 0)
+		log_fatal("fatal variable=LISTEN_FDS error=%s",
+		    "there are no such descriptors");
 	read_options(&o, argc, argv);
 	log_init("deferd", false, log_level(&o));
 	if (settings_read(&k.settings, o.path, o.socket, error) < 0)
@@ -237,7 +249,8 @@ main(int argc, char **argv)
 		k.user = &user;
 		k.run_as = &run_as;
 	}
-	status = o.check ? check(&o, k.settings.conf, k.user) : serve(&k);
+	status = o.check ? check(&o, k.settings.conf, k.user) : serve(&k, &in);
+	inherit_fini(&in);
 	settings_fini(&k.settings);
 	free(user.name);
 	free(run_as.name);

@@ -110,6 +110,41 @@ open_socket(struct place *p, const char *path, mode_t mode, uid_t uid,
 }
 
 static int
+open_data_socket(struct place *p, const struct conf *conf, struct inherit *in,
+    gid_t gid)
+{
+	if (in->n == 0)
+		return open_socket(p, conf->socket_path, 0660, (uid_t)-1, gid);
+	p->fd = inherit_listener(in, conf->socket_path);
+	p->theirs = true;
+	return p->fd < 0 ? -1 : own(p, conf->socket_path);
+}
+
+/*
+ * Of the master's user alone; or also of the group of the first of those who
+ * may operate: the master looks who it is.
+ */
+static int
+open_control_socket(struct place *p, const struct conf *conf,
+    const struct spawn_user *user)
+{
+	struct spawn_user peer = { .gid = (gid_t)-1 };
+	int status;
+
+	if (user && conf->control_peers &&
+	    spawn_find_user(&peer, conf->control_peers[0]) < 0) {
+		log_error("place-failed path=%s user=%s error=%m",
+		    conf->control_path, conf->control_peers[0]);
+		return -1;
+	}
+	status = open_socket(p, conf->control_path,
+	    conf->control_peers ? 0660 : 0600, user ? user->uid : (uid_t)-1,
+	    peer.gid);
+	free(peer.name);
+	return status;
+}
+
+static int
 write_pid(struct place *p, const char *path)
 {
 	int fd;
@@ -128,17 +163,17 @@ write_pid(struct place *p, const char *path)
 }
 
 int
-places_open(struct places *s, const struct conf *conf,
+places_open(struct places *s, const struct conf *conf, struct inherit *in,
     const struct spawn_user *user, const struct spawn_user *run_as)
 {
 	*s = (struct places){ { .fd = -1 }, { .fd = -1 }, { .fd = -1 } };
 
 	make_state(conf, user);
-	if (open_socket(&s->listen, conf->socket_path, 0660, (uid_t)-1,
+	if (open_data_socket(&s->listen, conf, in,
 	    run_as ? run_as->gid : (gid_t)-1) < 0)
 		goto out;
-	if (conf->control_path && open_socket(&s->control, conf->control_path,
-	    0600, user ? user->uid : (uid_t)-1, (gid_t)-1) < 0)
+	if (conf->control_path &&
+	    open_control_socket(&s->control, conf, user) < 0)
 		goto out;
 	if (conf->pid_file && write_pid(&s->pid_file, conf->pid_file) < 0)
 		goto out;
@@ -153,14 +188,20 @@ place_close(struct place *p)
 {
 	struct stat st;
 
-	if (p->path && lstat(p->path, &st) == 0 && st.st_dev == p->dev &&
-	    st.st_ino == p->ino)
+	if (p->path && !p->theirs && lstat(p->path, &st) == 0 &&
+	    st.st_dev == p->dev && st.st_ino == p->ino)
 		unlink(p->path);
 	if (p->fd >= 0)
 		close(p->fd);
 	free(p->path);
 	p->path = NULL;
 	p->fd = -1;
+}
+
+bool
+places_outlive(const struct places *s)
+{
+	return s->listen.theirs;
 }
 
 void

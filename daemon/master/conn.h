@@ -57,6 +57,9 @@ void	conn_trust(struct conn *);
 /* Begins to read; closed() may be called before this returns. */
 void	conn_start(struct conn *);
 
+/* The end is near: who is still asking gets a 503 now. */
+void	conn_hurry(struct conn *);
+
 /*
  * Frees it, whatever its state; no thread may be working for it.  With
  * env->store NULL, closed by now, nothing is given back to the store.

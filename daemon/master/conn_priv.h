@@ -7,6 +7,7 @@
  *	conn_stats	what was counted, for an operator
  *	conn_wait	requests held until their task ends
  *	conn_answer	sending what was decided
+ *	conn_hurry	who has not finished asking when the master ends
  *	conn		birth, deadlines, death
  */
 #ifndef DAEMON_MASTER_CONN_PRIV_H

@@ -19,6 +19,7 @@
 #include "daemon/conf.h"
 #include "daemon/log.h"
 #include "daemon/role.h"
+#include "daemon/master/clock.h"
 #include "daemon/master/conn.h"
 #include "daemon/master/sched.h"
 #include "daemon/master/server.h"
@@ -26,8 +27,12 @@
 #include "daemon/store/work.h"
 
 #define IO_THREADS	2
-#define FINISH_MS	50	/* between looks whether the last answers are out */
-#define FINISH_LOOKS	100
+#define LOOK_MS		20	/* between looks whether it can end */
+#define CALM_MS		1000	/* no request under way is older: none is slow */
+#define LEAVE_MS	5000	/* for who is inside when the doors close */
+#define HURRY_MS	1000
+
+enum stage { STAGE_SERVING, STAGE_DRAINING, STAGE_LEAVING, STAGE_HURRIED };
 
 struct master {
 	struct event_base *base;
@@ -38,11 +43,15 @@ struct master {
 	struct server	*server;
 	struct conn_env	 env;
 	struct event	*drained;	/* drain seconds are over */
-	struct event	*finish;	/* looks whether the last answers are out */
-	int		 looks;
+	struct event	*look;		/* whether it can end */
+	struct event	*alive;		/* tells the launcher that the loop turns */
+	enum stage	 stage;
+	int64_t		 deadline_ms;	/* LEAVING, HURRIED */
+	bool		 over;		/* the time for draining */
 	int		 status;	/* to exit with */
 	bool		 heir;		/* who listens next answers the backlog */
 	bool		 foreground, debug;
+	long		 alive_ms;	/* 0: the launcher does not ask */
 };
 
 /* --- settings ---------------------------------------------------------------- */
@@ -69,9 +78,8 @@ read_conf(int fd, unsigned int generation, char error[CONF_ERROR_MAX])
 }
 
 static void
-on_reload(int fd, unsigned int generation, void *arg)
+reload(struct master *m, int fd, unsigned int generation)
 {
-	struct master *m = arg;
 	char error[CONF_ERROR_MAX];
 	struct conf *conf = read_conf(fd, generation, error);
 
@@ -83,41 +91,74 @@ on_reload(int fd, unsigned int generation, void *arg)
 	}
 	m->env.conf = conf;
 	server_set_conf(m->server);
-	conf_free(m->conf);
+	if (m->conf != m->env.first_conf)
+		conf_free(m->conf);
 	m->conf = conf;
 	log_info("reloaded generation=%u routes=%zu", generation,
 	    conf->nroutes);
 }
 
-/* --- the end ----------------------------------------------------------------- */
-
-/* Nothing runs any more; answers that are on their way may still leave. */
+/* The launcher hears that it is done, whatever came of it. */
 static void
-on_finish(evutil_socket_t fd, short what, void *arg)
+on_reload(int fd, unsigned int generation, void *arg)
 {
 	struct master *m = arg;
-	struct timeval tv = { .tv_usec = FINISH_MS * 1000 };
 
-	(void)fd, (void)what;
-	if (server_count(m->server) > 0 && m->looks++ < FINISH_LOOKS)
-		(void)evtimer_add(m->finish, &tv);
-	else
+	reload(m, fd, generation);
+	if (sched_ready(m->sched) == -1)
+		log_error("frame-unsent frame=READY error=%m");
+}
+
+/* --- the end ----------------------------------------------------------------- */
+
+/*
+ * DRAINING	all go in and out as ever, but nothing is started
+ * LEAVING	nobody comes in; who is inside gets an answer
+ * HURRIED	who is still asking has had a 503; a last moment for it to leave
+ *
+ * Who is slow is waited for in DRAINING, while nobody has to stand outside
+ * for his sake; so that LEAVING, with an heir to come, is short.
+ */
+static void
+advance(struct master *m)
+{
+	struct server *s = m->server;
+	int64_t now_ms = clock_mono_ms();
+
+	if (m->stage == STAGE_DRAINING && (m->over ||
+	    (!sched_is_busy(m->sched) && server_oldest_ms(s) < CALM_MS))) {
+		m->stage = STAGE_LEAVING;
+		m->deadline_ms = now_ms + LEAVE_MS;
+		server_close(s, m->heir);
+	}
+	if (m->stage == STAGE_LEAVING && now_ms >= m->deadline_ms) {
+		m->stage = STAGE_HURRIED;
+		m->deadline_ms = now_ms + HURRY_MS;
+		log_warn("leaving connections=%zu", server_count(s));
+		server_hurry(s);
+	}
+	if (m->stage >= STAGE_LEAVING && server_is_empty(s))
+		event_base_loopbreak(m->base);
+	if (m->stage == STAGE_HURRIED && now_ms >= m->deadline_ms)
 		event_base_loopbreak(m->base);
 }
 
 static void
-finish_soon(struct master *m)
+on_look(evutil_socket_t fd, short what, void *arg)
 {
-	struct timeval now = { 0 };
+	struct timeval tv = { .tv_usec = LOOK_MS * 1000 };
+	struct master *m = arg;
 
-	if (!evtimer_pending(m->finish, NULL))
-		(void)evtimer_add(m->finish, &now);
+	(void)fd, (void)what;
+	(void)evtimer_add(m->look, &tv);
+	advance(m);
 }
 
+/* Nothing runs any more: an idle daemon ends at once. */
 static void
 on_quiet(void *arg)
 {
-	finish_soon(arg);
+	advance(arg);
 }
 
 static void
@@ -126,10 +167,11 @@ on_drained(evutil_socket_t fd, short what, void *arg)
 	struct master *m = arg;
 
 	(void)fd, (void)what;
-	if (!sched_is_quiet(m->sched))
+	if (sched_is_busy(m->sched))
 		log_warn("drain-over seconds=%lld",
 		    (long long)m->conf->drain_s);
-	finish_soon(m);
+	m->over = true;
+	advance(m);
 }
 
 static void
@@ -139,11 +181,15 @@ on_drain(bool heir, void *arg)
 	struct timeval tv = { .tv_sec = (time_t)m->conf->drain_s };
 
 	m->heir = heir;
-	if (evtimer_pending(m->drained, NULL))
+	if (m->stage >= STAGE_LEAVING)
+		server_close(m->server, heir);
+	if (m->stage != STAGE_SERVING)
 		return;
 	log_info("draining seconds=%lld", (long long)m->conf->drain_s);
+	m->stage = STAGE_DRAINING;
 	(void)evtimer_add(m->drained, &tv);
 	sched_drain(m->sched);
+	on_look(-1, 0, m);
 }
 
 /* Without a launcher nobody would restart a worker or reap its scripts. */
@@ -186,8 +232,11 @@ read_options(struct master *m, int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "fd")) != -1)
+	while ((c = getopt(argc, argv, "a:fd")) != -1)
 		switch (c) {
+		case 'a':
+			m->alive_ms = strtol(optarg, NULL, 10);
+			break;
 		case 'f':
 			m->foreground = true;
 			break;
@@ -209,6 +258,30 @@ control_fd(const struct master *m)
 }
 
 static void
+on_alive(evutil_socket_t fd, short what, void *arg)
+{
+	struct master *m = arg;
+
+	(void)fd, (void)what;
+	sched_alive(m->sched);
+}
+
+/* The first time as soon as the loop turns. */
+static void
+start_alive(struct master *m)
+{
+	struct timeval tv = { .tv_sec = m->alive_ms / 1000,
+		.tv_usec = m->alive_ms % 1000 * 1000 };
+
+	if (m->alive_ms <= 0)
+		return;
+	m->alive = event_new(m->base, -1, EV_PERSIST, on_alive, m);
+	if (m->alive == NULL || event_add(m->alive, &tv) == -1)
+		log_fatal("fatal error=%m");
+	event_active(m->alive, EV_TIMEOUT, 0);
+}
+
+static void
 start(struct master *m)
 {
 	char error[CONF_ERROR_MAX];
@@ -222,9 +295,9 @@ start(struct master *m)
 		log_fatal("fatal error=%s", error);
 	m->base = event_base_new();
 	m->drained = m->base ? evtimer_new(m->base, on_drained, m) : NULL;
-	m->finish = m->base ? evtimer_new(m->base, on_finish, m) : NULL;
+	m->look = m->base ? evtimer_new(m->base, on_look, m) : NULL;
 	m->io = m->base ? work_pool_new(m->base, "deferd-io", IO_THREADS) : NULL;
-	if (m->drained == NULL || m->finish == NULL || m->io == NULL)
+	if (m->drained == NULL || m->look == NULL || m->io == NULL)
 		log_fatal("fatal error=%m");
 	m->store = store_open(m->base, m->conf, error);
 	if (m->store == NULL)
@@ -236,7 +309,7 @@ start(struct master *m)
 	if (sched_restore(m->sched, error) == -1)
 		log_fatal("fatal error=%s", error);
 	m->env = (struct conn_env){
-		.base = m->base, .conf = m->conf, .sched = m->sched,
+		.base = m->base, .conf = m->conf, .first_conf = m->conf, .sched = m->sched,
 		.store = m->store, .io = m->io, .debug = m->debug,
 	};
 	m->server = server_new(&m->env, MASTER_FD_LISTEN, control_fd(m));
@@ -280,8 +353,12 @@ stop(struct master *m)
 	server_free(m->server);
 	sched_free(m->sched);
 	event_free(m->drained);
-	event_free(m->finish);
+	event_free(m->look);
+	if (m->alive != NULL)
+		event_free(m->alive);
 	event_base_free(m->base);
+	if (m->conf != m->env.first_conf)
+		conf_free((struct conf *)m->env.first_conf);
 	conf_free(m->conf);
 	libevent_global_shutdown();
 }
@@ -297,6 +374,7 @@ main(int argc, char **argv)
 	raise_descriptor_limit();
 	start(&m);
 	leave_terminal(&m);
+	start_alive(&m);
 	if (event_base_dispatch(m.base) == -1)
 		m.status = EXIT_FAILURE;
 	log_info("exit status=%d", m.status);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "daemon/log.h"
 #include "daemon/master/proc_priv.h"
 
 static struct job *
@@ -296,6 +297,16 @@ proc_ready(struct proc *p)
 	struct frame f = { .kind = FRAME_READY };
 
 	return wire_send(&p->launcher, &f, NULL);
+}
+
+void
+proc_alive(struct proc *p, const char *status)
+{
+	struct frame f = { .kind = FRAME_ALIVE };
+
+	f.u.alive.status = (struct frame_bytes){ status, strlen(status) };
+	if (wire_send(&p->launcher, &f, NULL) == -1)
+		log_debug("frame-unsent frame=%s error=%m", frame_name(f.kind));
 }
 
 void

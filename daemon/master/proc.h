@@ -71,6 +71,9 @@ void	proc_free(struct proc *);
 int	proc_ready(struct proc *)
 	__attribute__((warn_unused_result));
 
+/* Tells the launcher that the loop turns, and what it is busy with. */
+void	proc_alive(struct proc *, const char *status);
+
 /* New settings: new workers; the old ones finish what they have. */
 void	proc_set_conf(struct proc *, const struct conf *);
 

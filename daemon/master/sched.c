@@ -186,10 +186,16 @@ sched_retry_later(struct sched *s)
 }
 
 bool
+sched_is_busy(const struct sched *s)
+{
+	return proc_count(s->proc) > 0 ||
+	    (!store_durable(s->store) && s->nqueued > 0);
+}
+
+bool
 sched_is_quiet(const struct sched *s)
 {
-	return s->draining && s->nops == 0 && proc_count(s->proc) == 0 &&
-	    (store_durable(s->store) || s->nqueued == 0);
+	return s->draining && s->nops == 0 && !sched_is_busy(s);
 }
 
 void
@@ -247,6 +253,24 @@ int
 sched_ready(struct sched *s)
 {
 	return proc_ready(s->proc);
+}
+
+static const char *
+state_name(const struct sched *s)
+{
+	if (s->draining)
+		return "Draining";
+	return s->paused ? "Paused" : "Serving";
+}
+
+void
+sched_alive(struct sched *s)
+{
+	char status[96];
+
+	(void)snprintf(status, sizeof(status), "%s: %zu queued, %zu running",
+	    state_name(s), s->nqueued, proc_count(s->proc));
+	proc_alive(s->proc, status);
 }
 
 struct sched *

@@ -67,6 +67,9 @@ int	sched_set_conf(struct sched *, const struct conf *)
 void	sched_drain(struct sched *);
 bool	sched_is_quiet(const struct sched *);
 
+/* Something runs, or (not with a durable store) still has to: be it quiet or not. */
+bool	sched_is_busy(const struct sched *);
+
 /*
  * Paused: what is submitted is committed and stays queued, what runs goes on,
  * nothing is started until it is resumed.  Only this process knows of it.  A

@@ -11,6 +11,7 @@
 
 #include "ipc/sock.h"
 #include "daemon/log.h"
+#include "daemon/master/clock.h"
 #include "daemon/master/server.h"
 
 /*
@@ -25,9 +26,18 @@
 #define FDS_PER_CONN		4	/* the socket or a door's two, two files */
 #define RELEASE_PART		64	/* of those who wait, when it is full */
 
+enum listener_state {
+	LISTENER_OPEN,
+	LISTENER_SHUT,		/* who had knocked before may still come in */
+	LISTENER_CLOSED
+};
+
 struct listener {
 	struct server	*server;
 	int		 fd;		/* owned, or -1 */
+	enum listener_state state;
+	uid_t		 peers[PEERS_MAX];
+	size_t		 npeers;
 	bool		 is_control;
 	struct event	*event;
 };
@@ -37,6 +47,7 @@ struct guest {
 	struct guest	*prev, *next;
 	struct server	*server;
 	struct conn	*conn;
+	int64_t		 since_ms;	/* monotonic */
 	size_t		 fds;		/* that it can come to need */
 };
 
@@ -51,8 +62,6 @@ struct server {
 	size_t		 limit;
 	size_t		 fds;		/* both lists */
 	size_t		 fds_limit;
-	uid_t		 peers[PEERS_MAX];
-	size_t		 npeers;
 };
 
 /* --- budget -------------------------------------------------------------- */
@@ -67,7 +76,8 @@ rest(struct listener *l)
 static void
 listen_again(struct listener *l)
 {
-	if (l->event != NULL && event_add(l->event, NULL) == -1)
+	if (l->event != NULL && l->state != LISTENER_CLOSED &&
+	    event_add(l->event, NULL) == -1)
 		log_error("listen-failed error=%s", "no memory");
 }
 
@@ -180,8 +190,8 @@ may_connect(const struct listener *l, uid_t uid)
 {
 	if (uid == geteuid() || (l->is_control && uid == 0))
 		return true;
-	for (size_t i = 0; !l->is_control && i < l->server->npeers; i++)
-		if (l->server->peers[i] == uid)
+	for (size_t i = 0; i < l->npeers; i++)
+		if (l->peers[i] == uid)
 			return true;
 	return false;
 }
@@ -217,6 +227,7 @@ welcome(struct server *s, int fd, bool is_control)
 		return;
 	}
 	g->server = s;
+	g->since_ms = clock_mono_ms();
 	DL_APPEND(s->open, g);
 	s->env->connections++;
 	s->fds += g->fds = FDS_PER_CONN;
@@ -252,6 +263,13 @@ is_passing(int error)
 }
 
 static void
+close_door(struct listener *l)
+{
+	l->state = LISTENER_CLOSED;
+	rest(l);
+}
+
+static void
 on_connection(evutil_socket_t listen_fd, short what, void *arg)
 {
 	struct listener *l = arg;
@@ -270,7 +288,9 @@ on_connection(evutil_socket_t listen_fd, short what, void *arg)
 		fd = accept4(listen_fd, NULL, NULL,
 		    SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd == -1) {
-			if (is_passing(errno))
+			if (l->state == LISTENER_SHUT && errno != EINTR)
+				close_door(l);	/* that was the last one */
+			if (is_passing(errno) || l->state == LISTENER_CLOSED)
 				return;
 			log_error("accept-failed error=%m");
 			pause_listening(l->server);
@@ -283,7 +303,70 @@ on_connection(evutil_socket_t listen_fd, short what, void *arg)
 	}
 }
 
+/* --- the end --------------------------------------------------------------- */
+
+/* Linux refuses new connections to a shut listener, and keeps the old ones. */
+static void
+shut_door(struct listener *l)
+{
+	if (l->fd == -1 || shutdown(l->fd, SHUT_RD) == -1) {
+		close_door(l);
+		return;
+	}
+	l->state = LISTENER_SHUT;
+	listen_again(l);
+}
+
+void
+server_close(struct server *s, bool heir)
+{
+	if (heir) {
+		close_door(&s->data);
+		close_door(&s->control);
+	} else {
+		shut_door(&s->data);
+		shut_door(&s->control);
+	}
+}
+
+bool
+server_is_empty(const struct server *s)
+{
+	return server_count(s) == 0 && s->data.state == LISTENER_CLOSED &&
+	    s->control.state == LISTENER_CLOSED;
+}
+
+int64_t
+server_oldest_ms(const struct server *s)
+{
+	return s->open != NULL ? clock_mono_ms() - s->open->since_ms : 0;
+}
+
+void
+server_hurry(struct server *s)
+{
+	struct guest *g, *tmp;
+
+	DL_FOREACH_SAFE(s->open, g, tmp)
+		conn_hurry(g->conn);
+}
+
 /* --- the whole ------------------------------------------------------------- */
+
+static void
+learn_peers(struct listener *l, char **name)
+{
+	l->npeers = 0;
+	for (; name != NULL && *name != NULL; name++) {
+		struct passwd *pw = getpwnam(*name);
+
+		if (pw == NULL)
+			log_warn("peer-unknown user=%s", *name);
+		else if (l->npeers < PEERS_MAX)
+			l->peers[l->npeers++] = pw->pw_uid;
+	}
+	endpwent();
+}
 
 void
 server_set_conf(struct server *s)
@@ -292,16 +375,8 @@ server_set_conf(struct server *s)
 
 	s->limit = (size_t)conf->max_connections;
 	s->fds_limit = descriptor_budget(conf);
-	s->npeers = 0;
-	for (char **name = conf->peers; name != NULL && *name != NULL; name++) {
-		struct passwd *pw = getpwnam(*name);
-
-		if (pw == NULL)
-			log_warn("peer-unknown user=%s", *name);
-		else if (s->npeers < PEERS_MAX)
-			s->peers[s->npeers++] = pw->pw_uid;
-	}
-	endpwent();
+	learn_peers(&s->data, conf->peers);
+	learn_peers(&s->control, conf->control_peers);
 }
 
 static int
