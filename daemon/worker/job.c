@@ -17,6 +17,8 @@
 /* Room in a DONE frame for its numbers and lengths. */
 #define DONE_OVERHEAD	512
 
+#define NO_MEMORY_NS	10000000	/* until the next try */
+
 static atomic_bool is_mute;
 
 int64_t
@@ -207,6 +209,19 @@ job_die(const struct frame *f)
 	_exit(1);
 }
 
+/* What must be said is said, as soon as there is memory for it. */
+static void
+job_encode(struct buf *b, const struct frame *f)
+{
+	const struct timespec moment = { .tv_nsec = NO_MEMORY_NS };
+
+	while (frame_encode(b, f) == -1) {
+		if (errno != ENOMEM)
+			job_die(f);
+		nanosleep(&moment, NULL);
+	}
+}
+
 static void
 job_send(const struct job_world *world, const struct frame *f)
 {
@@ -216,8 +231,7 @@ job_send(const struct job_world *world, const struct frame *f)
 	while (atomic_load(&is_mute))
 		pause();
 	buf_init(&b, FRAME_MAX);
-	if (frame_encode(&b, f) == -1)
-		job_die(f);
+	job_encode(&b, f);
 	iov.iov_base = b.data + b.start;
 	iov.iov_len = buf_len(&b);
 	while (sock_send(world->peer, &iov, 1, NULL, 0, 0) == -1)
@@ -316,6 +330,20 @@ job_send_done(struct job *job)
 		job_put_response(job, &f);
 	job_put_log(job, &f);
 	job_send(job->world, &f);
+}
+
+void
+job_send_refusal(const struct job_world *world, const struct frame *run)
+{
+	static const char reason[] = "the worker had no memory for it";
+	struct frame f = { .kind = FRAME_DONE };
+
+	memcpy(f.u.done.id, run->u.run.id, TASK_ID_BYTES);
+	f.u.done.attempt = run->u.run.attempt;
+	f.u.done.outcome = OUTCOME_FAILED;
+	f.u.done.wait_status = -1;
+	f.u.done.reason = (struct frame_bytes){ reason, strlen(reason) };
+	job_send(world, &f);
 }
 
 static void

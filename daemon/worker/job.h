@@ -101,6 +101,9 @@ void	job_send_hello(const struct job_world *, unsigned int slots);
 void	job_send_need_spool(struct job *);
 void	job_send_done(struct job *);
 
+/* The DONE of a RUN that there was no memory for. */
+void	job_send_refusal(const struct job_world *, const struct frame *run);
+
 /*
  * Main thread, before it kills what runs here: no thread sends any more.  A
  * program that ends by our own hand has not failed; the master learns of the

@@ -212,8 +212,10 @@ pool_run(struct pool *pool, const struct frame *f, int fd)
 {
 	struct job *job = job_new(&pool->world, f, fd);
 
-	if (job == NULL)
-		return -1;
+	if (job == NULL) {
+		job_send_refusal(&pool->world, f);
+		return 0;
+	}
 	if (f->u.run.slot < pool->nthreads &&
 	    thread_give(&pool->threads[f->u.run.slot], job))
 		return 0;

@@ -52,9 +52,9 @@ void	pool_fini(struct pool *);
 
 /*
  * Frames from the master; fd (-1: none) is taken.  pool_run() gives -1 when
- * the frame names a thread that is not there or not free, or without memory:
- * then the two no longer agree on anything.  The others may come too late,
- * which is normal.
+ * the frame names a thread that is not there or not free: then the two no
+ * longer agree on anything.  Without memory the task fails, saying so.  The
+ * others may come too late, which is normal.
  */
 int	pool_run(struct pool *, const struct frame *, int fd)
 	__attribute__((warn_unused_result));
