@@ -517,7 +517,7 @@ fail_batch(struct sqlite *s, int rc)
 	roll_back(s);
 	rc = make_certain(s);
 	if (rc != SQLITE_OK)
-		sqlite_db_fault(s, s->writer, "undo a failed commit in", rc);
+		sqlite_db_fault(s, s->writer, "rollback", rc);
 	return v;
 }
 
@@ -551,7 +551,7 @@ sqlite_apply_finish(struct sqlite *s)
 
 	rc = make_certain(s);
 	if (rc != SQLITE_OK)
-		sqlite_db_fault(s, s->writer, "undo a failed commit in", rc);
+		sqlite_db_fault(s, s->writer, "rollback", rc);
 	for (i = 0; i < SQL_N; i++)
 		sqlite3_finalize(s->sql[i]);
 	free(s->change);

@@ -58,7 +58,7 @@ write_back(struct sqlite *s)
 
 	s->wal_tried = s->wal_pages;
 	if (rc != SQLITE_OK)
-		sqlite_db_fault(s, s->writer, "write the log back to", rc);
+		sqlite_db_fault(s, s->writer, "checkpoint", rc);
 }
 
 /* How many pages are free; 0 if too few to make it worth while. */
@@ -96,7 +96,7 @@ give_back(struct sqlite *s)
 	if (rc == SQLITE_OK)
 		s->deleted = count_free(s) < before;
 	else
-		sqlite_db_fault(s, s->writer, "shorten", rc);
+		sqlite_db_fault(s, s->writer, "truncate", rc);
 	return s->deleted;
 }
 
