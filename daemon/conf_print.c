@@ -51,12 +51,19 @@ print_route(const struct conf_route *r, FILE *f)
 void
 conf_print(const struct conf *conf, FILE *f)
 {
+	const struct conf_setting *s;
+	const void *field;
 	size_t i;
 
-	for (i = 0; i < conf_table_size; i++)
-		if (conf_table[i].top != CONF_NOWHERE)
-			print_setting(&conf_table[i],
-			    (const char *)conf + conf_table[i].top, "", f);
+	for (i = 0; i < conf_table_size; i++) {
+		s = &conf_table[i];
+		if (s->top == CONF_NOWHERE)
+			continue;
+		field = (const char *)conf + s->top;
+		if (s->kind == KIND_LIST && is_empty(s, field))
+			continue;	/* {} is no list: it cannot be said */
+		print_setting(s, field, "", f);
+	}
 	for (i = 0; i < conf->nroutes; i++)
 		print_route(&conf->routes[i], f);
 }
