@@ -438,7 +438,7 @@ START_TEST(test_background_fails)
 	ck_assert_int_eq(status_of(start("-c", in_dir("conf"), NULL, NULL)), 1);
 	unsetenv("FAKE_FAIL");
 	wait_for("said", "the store is broken", 1);
-	wait_for("said", "before it served", 1);
+	wait_for("said", "serving=no", 1);
 	ck_assert_int_lt(access(in_dir("sock"), F_OK), 0);
 	ck_assert_int_lt(access(in_dir("pid"), F_OK), 0);
 }
@@ -779,7 +779,7 @@ START_TEST(test_bad_frame)
 	serve();
 	last_order("garbage");
 	wait_for("log", "ready", 2);
-	wait_for("said", "bad frame from the master", 1);
+	wait_for("said", "frame-bad from=master", 1);
 	last_order("spawn 1 999 0");		/* no such pool */
 	wait_for("log", "ready", 3);
 	stop();
@@ -925,7 +925,7 @@ START_TEST(test_drain)
 	order("spawn 1 0 0");
 	worker = pid_of(wait_for("log", "worker \n", 1));
 	stop();
-	ck_assert_int_eq(count("log", "DRAIN"), 1);
+	ck_assert_int_eq(count("log", "DRAIN heir=0"), 1);
 	ck_assert(!is_alive(worker));
 }
 END_TEST
@@ -947,6 +947,112 @@ START_TEST(test_drain_twice)
 	ck_assert_int_eq(status_of(pid), 1);
 	ck_assert(!is_alive(worker));
 	ck_assert_int_lt(access(in_dir("sock"), F_OK), 0);
+}
+END_TEST
+
+/* -- restart, and what comes through the master -------------------------------- */
+
+/* A new master and new workers; the sockets are the same, and were never away. */
+START_TEST(test_restart)
+{
+	struct stat before, after;
+	pid_t master, worker;
+
+	serve();
+	ck_assert_int_eq(stat(in_dir("sock"), &before), 0);
+	order("spawn 1 0 0");
+	worker = pid_of(wait_for("log", "worker \n", 1));
+	master = pid_of(wait_for("log", "ready", 1));
+	write_settings("keep = 7");
+	if (_i == 0)
+		kill(launcher, SIGUSR2);
+	else
+		order("ask 2");
+	wait_for("log", "ready", 2);
+	ck_assert_int_eq(count("log", "DRAIN heir=1"), 1);
+	ck_assert_int_eq(count("log", "RELOAD"), 1);
+	ck_assert_int_eq(count("log", "TOLD 2 error=."), _i);
+	ck_assert(!is_alive(master) && !is_alive(worker));
+	ck_assert_int_eq(stat(in_dir("sock"), &after), 0);
+	ck_assert_uint_eq(before.st_ino, after.st_ino);
+	order("spawn 1 0 0");
+	wait_for("log", "SPAWNED 1", 2);
+	stop();
+}
+END_TEST
+
+/* With a bad file nothing is given up; and a master that asks hears why. */
+START_TEST(test_restart_refused)
+{
+	serve();
+	write_file("conf", "\nkeep = -1\n");
+	kill(launcher, SIGUSR2);
+	wait_for("said", "restart-failed", 1);
+	order("ask 2");
+	wait_for("log", "TOLD 2 error=", 1);
+	ck_assert_int_eq(count("log", "conf:2:"), 1);
+	ck_assert_int_eq(count("log", "DRAIN"), 0);
+	stop();
+}
+END_TEST
+
+START_TEST(test_ask_reload)
+{
+	serve();
+	order("ask 0");
+	wait_for("log", "TOLD 0 error=.", 1);
+	write_settings("keep = 7");
+	order("ask 0");
+	wait_for("log", "TOLD 0 error=.", 2);
+	ck_assert_int_eq(count("log", "RELOAD 1"), 1);
+	write_file("conf", "\nkeep = -1\n");
+	order("ask 0");
+	wait_for("log", "conf:2:", 1);
+	ck_assert_int_eq(count("log", "RELOAD"), 1);
+	ck_assert_int_eq(count("log", "TOLD"), 3);
+	stop();
+}
+END_TEST
+
+/* Asked twice it does not hurry: that is for signals. */
+START_TEST(test_ask_drain)
+{
+	pid_t pid;
+
+	setenv("FAKE_STUBBORN", "1", 1);
+	serve();
+	unsetenv("FAKE_STUBBORN");
+	order("ask 1");
+	order("ask 1");
+	wait_for("log", "TOLD 1 error=.", 2);
+	order("ask 2");
+	wait_for("log", "TOLD 2 error=it starts or ends", 1);
+	ck_assert_int_eq(count("log", "DRAIN heir=0"), 1);
+	pid = launcher;
+	launcher = 0;
+	kill(pid, SIGTERM);
+	ck_assert_int_eq(status_of(pid), 1);
+}
+END_TEST
+
+/* The last word counts: nobody comes after this master any more. */
+START_TEST(test_stop_while_restarting)
+{
+	pid_t pid;
+
+	setenv("FAKE_STUBBORN", "1", 1);
+	serve();
+	unsetenv("FAKE_STUBBORN");
+	pid = launcher;
+	kill(pid, SIGUSR2);
+	wait_for("log", "DRAIN heir=1", 1);
+	kill(pid, SIGUSR2);		/* is under way */
+	kill(pid, SIGTERM);
+	wait_for("log", "DRAIN heir=0", 1);
+	launcher = 0;
+	kill(pid, SIGTERM);
+	ck_assert_int_eq(status_of(pid), 1);
+	ck_assert_int_eq(count("log", "ready"), 1);
 }
 END_TEST
 
@@ -1027,7 +1133,7 @@ START_TEST(test_link_queues)
 }
 END_TEST
 
-/* A master may say three things, and nothing with descriptors. */
+/* A master may say five things, and nothing with descriptors. */
 START_TEST(test_link_refuses)
 {
 	struct frame f = { .kind = FRAME_KILL }, got;
@@ -1156,6 +1262,11 @@ main(int argc, char **argv)
 	tcase_add_test(tc, test_reload);
 	tcase_add_test(tc, test_reload_of_the_same);
 	tcase_add_test(tc, test_reload_then_new_master);
+	tcase_add_loop_test(tc, test_restart, 0, 2);
+	tcase_add_test(tc, test_restart_refused);
+	tcase_add_test(tc, test_ask_reload);
+	tcase_add_test(tc, test_ask_drain);
+	tcase_add_test(tc, test_stop_while_restarting);
 	tcase_add_test(tc, test_drain);
 	tcase_add_test(tc, test_drain_twice);
 	tcase_add_test(tc, test_memory);

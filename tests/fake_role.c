@@ -146,6 +146,10 @@ obey(const char *order)
 		f.kind = FRAME_KILL;
 		f.u.kill.worker = a;
 		send_frame(&f);
+	} else if (sscanf(order, "ask %u", &a) == 1) {
+		f.kind = FRAME_ASK;
+		f.u.ask.what = a;
+		send_frame(&f);
 	} else if (!strcmp(order, "garbage")) {
 		if (write(ROLE_FD_PEER, "garbage", 7) < 0)
 			err(9, "garbage");
@@ -199,8 +203,12 @@ take_frame(void)
 	} else if (f.kind == FRAME_RELOAD) {
 		say("RELOAD %u", f.u.reload.generation);
 		close(fds[0]);
+	} else if (f.kind == FRAME_TOLD) {
+		say("TOLD %u error=%.*s.", f.u.told.what,
+		    (int)f.u.told.error.len,
+		    (const char *)f.u.told.error.data);
 	} else {
-		say("%s", frame_name(f.kind));
+		say("%s heir=%u", frame_name(f.kind), f.u.drain.heir);
 		if (f.kind == FRAME_DRAIN && !getenv("FAKE_STUBBORN"))
 			exit(0);
 	}

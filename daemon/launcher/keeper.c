@@ -200,7 +200,7 @@ take_signals(struct keeper *k)
 		else if (info.ssi_signo == SIGHUP)
 			(void)keeper_reload(k, error);
 		else if (info.ssi_signo == SIGUSR2)
-			(void)keeper_restart(k, error);
+			keeper_restart(k);
 		else
 			keeper_drain(k);
 	}

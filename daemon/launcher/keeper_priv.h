@@ -56,8 +56,8 @@ void	keeper_reap(struct keeper *);
 /* SIGHUP: the new settings, if they are good.  -1 with a message, and logged. */
 int	keeper_reload(struct keeper *, char error[CONF_ERROR_MAX]);
 
-/* SIGUSR2: a new master and new workers; the sockets stay.  Likewise. */
-int	keeper_restart(struct keeper *, char error[CONF_ERROR_MAX]);
+/* SIGUSR2: a new master and new workers; the sockets stay. */
+void	keeper_restart(struct keeper *);
 
 /* SIGTERM: once politely, the second time at once. */
 void	keeper_drain(struct keeper *);

@@ -136,44 +136,62 @@ keeper_drain(struct keeper *k)
  * By the settings as they are now in the file; when they are not sound, all
  * stays as it is.
  */
-int
-keeper_restart(struct keeper *k, char error[CONF_ERROR_MAX])
+static int
+prepare_restart(struct keeper *k, char error[CONF_ERROR_MAX])
 {
 	bool changed;
+	int status = -1;
 
 	if (k->state == KEEPER_RESTARTING)
 		return 0;
-	if (k->state != KEEPER_SERVING) {
+	if (k->state == KEEPER_SERVING)
+		status = read_again(k, &changed, error);
+	else
 		snprintf(error, CONF_ERROR_MAX, "it starts or ends just now");
-		return -1;
-	}
-	if (read_again(k, &changed, error) < 0) {
+	if (status < 0)
 		log_error("restart-failed error=%s", error);
-		return -1;
-	}
+	return status;
+}
+
+static void
+begin_restart(struct keeper *k)
+{
+	if (k->state == KEEPER_RESTARTING)
+		return;
 	log_info("restarting");
 	k->master_backoff = (struct backoff){ 0 };
 	if (!k->master)
-		return 0;
+		return;
 	notify(&k->notify, "STATUS=Restarting");
 	k->state = KEEPER_RESTARTING;
 	keeper_send_drain(k);
-	return 0;
 }
 
-/* Whatever has come of it, he hears it, once. */
+void
+keeper_restart(struct keeper *k)
+{
+	char error[CONF_ERROR_MAX];
+
+	if (prepare_restart(k, error) == 0)
+		begin_restart(k);
+}
+
+/* Whatever comes of it he hears, once; and before he hears that he must end. */
 void
 keeper_answer(struct keeper *k, uint32_t what)
 {
 	struct frame told = { .kind = FRAME_TOLD, .u.told.what = what };
 	char error[CONF_ERROR_MAX] = "";
+	int status = 0;
 
 	if (what == ASK_RELOAD)
-		(void)keeper_reload(k, error);
+		status = keeper_reload(k, error);
 	else if (what == ASK_RESTART)
-		(void)keeper_restart(k, error);
-	else if (k->state < KEEPER_DRAINING)
-		keeper_drain(k);
+		status = prepare_restart(k, error);
 	told.u.told.error = (struct frame_bytes){ error, strlen(error) };
 	keeper_tell(k, &told, NULL, 0);
+	if (what == ASK_RESTART && status == 0)
+		begin_restart(k);
+	else if (what == ASK_DRAIN && k->state < KEEPER_DRAINING)
+		keeper_drain(k);
 }
