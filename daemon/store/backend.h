@@ -8,6 +8,8 @@
 #ifndef DAEMON_STORE_BACKEND_H
 #define DAEMON_STORE_BACKEND_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "daemon/store/store.h"
@@ -57,6 +59,13 @@ struct store_backend {
 
 	/* One LOAD.  On the reader thread if threaded. */
 	void		 (*load)(void *, struct store_op *);
+
+	/*
+	 * Looks whether what is kept is sound, and writes about it (check.h);
+	 * ends soon when *stop is set, UNABLE then.  On a thread of its own,
+	 * beside all others.  NULL: there is nothing to look at.
+	 */
+	enum store_check (*check)(void *, FILE *report, _Atomic bool *stop);
 
 	/* 0, or -1 with errno.  On the loop. */
 	int		 (*spool_create)(void *, struct body *);

@@ -163,16 +163,16 @@ path_real(const char *where)
 }
 
 static struct sqlite *
-sqlite_new(const char *where, char *error)
+sqlite_new(const char *where, const struct conf *conf, char *error)
 {
 	struct sqlite *s = calloc(1, sizeof(*s));
 
-	if (s && !(s->path = path_real(where))) {
-		free(s);
-		s = NULL;
-	}
-	if (!s) {
+	if (!s || !(s->path = path_real(where)) ||
+	    !(s->spool_path = strdup(conf->spool))) {
 		no_use(where, error);
+		if (s)
+			free(s->path);
+		free(s);
 		return NULL;
 	}
 	s->lock = s->spool.dir = -1;
@@ -196,6 +196,7 @@ sqlite_close(void *state)
 		close(s->lock);
 	pthread_mutex_destroy(&s->lock_faults);
 	free(s->path);
+	free(s->spool_path);
 	free(s);
 }
 
@@ -209,7 +210,7 @@ sqlite_open(const char *where, const struct conf *conf, char *error)
 		    "and an absolute path, got \"sqlite:%s\"", where);
 		return NULL;
 	}
-	if (!(s = sqlite_new(where, error)))
+	if (!(s = sqlite_new(where, conf, error)))
 		return NULL;
 	if (lock_take(s, error) == 0 &&
 	    sqlite_spool_open(s, conf->spool, error) == 0 &&
@@ -301,6 +302,14 @@ sqlite_scan(void *state, int (*each)(const struct store_row *, void *),
 	    error);
 }
 
+static enum store_check
+sqlite_check(void *state, FILE *report, _Atomic bool *stop)
+{
+	const struct sqlite *s = state;
+
+	return sqlite_check_path(s->path, s->spool_path, report, stop);
+}
+
 const struct store_backend store_sqlite = {
 	.name = "sqlite",
 	.durable = true,
@@ -311,6 +320,7 @@ const struct store_backend store_sqlite = {
 	.apply = sqlite_apply,
 	.tidy = sqlite_tidy,
 	.load = sqlite_load,
+	.check = sqlite_check,
 	.spool_create = sqlite_spool_create,
 	.spool_sync = sqlite_spool_sync,
 	.spool_drop = sqlite_spool_drop,

@@ -242,9 +242,10 @@ report_spool(sqlite3 *db, const char *spool, struct report *r)
 }
 
 static int
-check_all(sqlite3 *db, const char *spool, struct report *r)
+check_all(sqlite3 *db, const char *spool, struct report *r,
+    _Atomic bool *stop)
 {
-	int rc = sqlite_check_file(db, say_report, r, NULL, &r->problems);
+	int rc = sqlite_check_file(db, say_report, r, stop, &r->problems);
 
 	if (rc != SQLITE_OK || r->problems > 0)
 		return rc;	/* counting in a damaged file says nothing */
@@ -255,8 +256,9 @@ check_all(sqlite3 *db, const char *spool, struct report *r)
 	return report_spool(db, spool, r);
 }
 
-static enum store_check
-check_path(const char *path, const char *spool, FILE *out)
+enum store_check
+sqlite_check_path(const char *path, const char *spool, FILE *out,
+    _Atomic bool *stop)
 {
 	struct report r = { .out = out };
 	char error[CONF_ERROR_MAX];
@@ -264,7 +266,7 @@ check_path(const char *path, const char *spool, FILE *out)
 	int rc = sqlite_db_open(&db, path, true);
 
 	if (rc == SQLITE_OK)
-		rc = check_all(db, spool, &r);
+		rc = check_all(db, spool, &r, stop);
 	if (rc != SQLITE_OK) {
 		sqlite_db_explain(db, rc, path, error);
 		fprintf(out, "%s\n", error);
@@ -288,7 +290,8 @@ store_check(const char *where, const char *spool, FILE *report)
 		return CHECK_SOUND;
 	}
 	if (strncmp(where, sqlite, strlen(sqlite)) == 0)
-		return check_path(where + strlen(sqlite), spool, report);
+		return sqlite_check_path(where + strlen(sqlite), spool, report,
+		    NULL);
 	fprintf(report, "%s: nothing here can check that\n", where);
 	return CHECK_UNABLE;
 }

@@ -22,6 +22,7 @@
 #include <time.h>
 
 #include "daemon/store/backend.h"
+#include "daemon/store/check.h"
 
 #define SQLITE_SPOOL_NAME	17	/* 16 hex digits and NUL */
 #define SQLITE_FAULTS		8	/* causes remembered */
@@ -71,7 +72,7 @@ struct sqlite_fault {
 };
 
 struct sqlite {
-	char		*path;
+	char		*path, *spool_path;
 	int		 lock;		/* the file PATH.lock, locked */
 	struct sqlite_spool spool;
 
@@ -194,6 +195,11 @@ bool	sqlite_tidy(void *);
  */
 int	sqlite_check_file(sqlite3 *, void (*say)(void *, const char *),
 	    void *arg, _Atomic bool *stop, int *problems);
+
+/* store_check() of an SQLite database; ends soon when *stop is set (or NULL). */
+enum store_check
+	sqlite_check_path(const char *path, const char *spool, FILE *report,
+	    _Atomic bool *stop);
 
 /* In a thread of its own, with a connection of its own; says the result. */
 void	sqlite_check_start(struct sqlite *);	/* lock_faults is held */

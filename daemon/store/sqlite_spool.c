@@ -88,6 +88,27 @@ seen(struct sqlite_spool_audit *a, uint64_t file)
 		a->last = file;
 }
 
+/*
+ * A row that was there when the query began may have gone with its file while
+ * it went on: a deferd may be at work meanwhile.  Another connection sees how
+ * things are now.
+ */
+static bool
+is_named_still(sqlite3 *db, uint64_t file)
+{
+	sqlite3 *now = NULL;
+	int64_t n = 0;
+	char sql[64];
+	int rc = sqlite_db_open(&now, sqlite3_db_filename(db, "main"), true);
+
+	(void)snprintf(sql, sizeof(sql),
+	    "SELECT count(*) FROM files WHERE file = %lld", (long long)file);
+	if (rc == SQLITE_OK)
+		rc = sqlite_db_number(now, sql, 0, &n);
+	sqlite3_close(now);
+	return rc != SQLITE_OK || n > 0;
+}
+
 static int
 audit_rows(int dir, sqlite3 *db, struct sqlite_spool_audit *a)
 {
@@ -95,14 +116,17 @@ audit_rows(int dir, sqlite3 *db, struct sqlite_spool_audit *a)
 	    " FROM files f LEFT JOIN tasks t ON t.row = f.row";
 	sqlite3_stmt *st;
 	const char *name;
+	uint64_t file;
 	int rc = sqlite3_prepare_v2(db, sql, -1, &st, NULL);
 
 	if (rc != SQLITE_OK)
 		return rc;
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		seen(a, (uint64_t)sqlite3_column_int64(st, 0));
+		file = (uint64_t)sqlite3_column_int64(st, 0);
+		seen(a, file);
 		name = (const char *)sqlite3_column_text(st, 1);
-		if (name && !is_whole(dir, name, sqlite3_column_int64(st, 2)))
+		if (name && !is_whole(dir, name, sqlite3_column_int64(st, 2)) &&
+		    is_named_still(db, file))
 			a->missing(a->arg,
 			    (const char *)sqlite3_column_text(st, 3), name);
 	}

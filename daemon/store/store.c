@@ -74,6 +74,8 @@ struct store {
 	struct event	*turn;
 	struct work_pool *writer, *reader; /* NULL if not threaded */
 	struct work_pool *io;
+	struct work_pool *checker;	/* NULL until somebody wants to know */
+	_Atomic bool	 stop_checks;
 
 	struct {
 		struct store_op *head, *tail;
@@ -532,6 +534,59 @@ store_submit(struct store *s, struct store_op *op)
 		queue_push(s, op);
 }
 
+/* -- is it sound ----------------------------------------------------------- */
+
+static void
+check_run(struct work *w)
+{
+	struct store_checkup *c = OWNER_OF(w, struct store_checkup);
+	const struct store_backend *backend = c->store->backend;
+	FILE *report = open_memstream(&c->report, &c->len);
+
+	c->found = CHECK_UNABLE;
+	if (!report)
+		return;
+	if (backend->check) {
+		c->found = backend->check(c->store->state, report,
+		    &c->store->stop_checks);
+	} else {
+		fprintf(report, "%s: nothing is kept, nothing to check\n",
+		    backend->name);
+		c->found = CHECK_SOUND;
+	}
+	fclose(report);
+}
+
+static void
+check_done(struct work *w)
+{
+	struct store_checkup *c = OWNER_OF(w, struct store_checkup);
+
+	c->done(c);
+}
+
+int
+store_checkup(struct store *s, struct store_checkup *c)
+{
+	if (!s->checker)
+		s->checker = work_pool_new(event_get_base(s->turn),
+		    "deferd-check", 1);
+	if (!s->checker)
+		return -1;
+	c->work.run = check_run;
+	c->work.done = check_done;
+	c->store = s;
+	work_submit(s->checker, &c->work);
+	return 0;
+}
+
+void
+store_checkup_fini(struct store_checkup *c)
+{
+	free(c->report);
+	c->report = NULL;
+}
+
 /* -- the store itself ----------------------------------------------------- */
 
 static int
@@ -629,6 +684,10 @@ store_stop(struct store *s)
 {
 	struct work *w;
 
+	s->stop_checks = true;
+	for (w = work_pool_free(s->checker); w; w = w->next)
+		store_checkup_fini(OWNER_OF(w, struct store_checkup));
+	s->checker = NULL;
 	for (w = work_pool_free(s->writer); w; w = w->next)
 		if (w == &s->batch.work)
 			batch_settle(s);

@@ -33,6 +33,7 @@
 #include "daemon/master/hist.h"
 #include "daemon/master/task.h"
 #include "daemon/store/body.h"
+#include "daemon/store/check.h"
 #include "daemon/store/work.h"
 
 struct event_base;
@@ -211,6 +212,25 @@ bool	store_full(const struct store *);	/* would refuse one byte more */
 int	store_spool_create(struct store *, struct body *body)
 	__attribute__((warn_unused_result));
 void	store_spool_drop(struct store *, uint64_t file);
+
+/* Embedded in the object of whoever wants to know whether the store is sound. */
+struct store_checkup {
+	struct work	 work;		/* the store's */
+	struct store	*store;
+	enum store_check found;
+	char		*report;	/* lines; NULL: no memory */
+	size_t		 len;
+	void		(*done)(struct store_checkup *);
+};
+
+/*
+ * Looks through all that is kept, which may take minutes, on a thread of its
+ * own: neither loop nor commits wait.  done() is called once; several that
+ * ask have it one after the other.  -1: no thread, done() is not called.
+ */
+int	store_checkup(struct store *, struct store_checkup *)
+	__attribute__((warn_unused_result));
+void	store_checkup_fini(struct store_checkup *);
 
 /* For /info, metrics, tests. */
 struct store_stats {
