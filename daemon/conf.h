@@ -88,6 +88,7 @@ struct conf {
 	char		*user;		/* both always there, and of use only */
 	char		*run_as;	/* when root starts deferd */
 	char		**peers;	/* user names, NULL at the end */
+	char		**control_peers; /* likewise; NULL: none */
 	char		*module_dir;
 	char		*mount;		/* NULL: none; no slash at the end */
 	char		*path;		/* PATH of exec tasks */

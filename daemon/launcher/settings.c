@@ -179,6 +179,16 @@ warn_parent(const char *what, const char *path)
 	free(dir);
 }
 
+/* The wall between the tasks and us has a door then. */
+static void
+warn_operator(const struct conf *conf, const char *name)
+{
+	warn_user("control-peers", name);
+	if (strcmp(name, conf->run_as) == 0)
+		log_warn("settings-doubtful setting=control-peers user=%s "
+		    "error=%s", name, "is run-as: every task can operate");
+}
+
 void
 settings_warn(const struct conf *conf)
 {
@@ -189,6 +199,8 @@ settings_warn(const struct conf *conf)
 	warn_user("run-as", conf->run_as);
 	for (peer = conf->peers; peer && *peer; peer++)
 		warn_user("peers", *peer);
+	for (peer = conf->control_peers; peer && *peer; peer++)
+		warn_operator(conf, *peer);
 	warn_parent("socket", conf->socket_path);
 	warn_parent("control", conf->control_path);
 	warn_parent("pid-file", conf->pid_file);
