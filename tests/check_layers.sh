@@ -31,12 +31,12 @@ LADDER='
 main
 server
 conn
-intake outlet route claim
+intake outlet route operate claim
 sched view
 proc+slot+worker table owner
 job stats filter
 memory sqlite
-store+backend check
+store+backend+check
 body work task wire stream clock prefer accept range expose chart
 field hist problem usage
 '

@@ -29,13 +29,20 @@ static struct conf_route route_list[] = {
 };
 
 static void
-decide(const char *path, enum conf_method method, struct route_to *to)
+decide_for(bool trusted, const char *path, enum conf_method method,
+    struct route_to *to)
 {
 	struct conf conf = { .routes = route_list, .nroutes = N(route_list) };
 	struct request req = { .path = (char *)path, .method = method };
 
 	memset(to, 0xff, sizeof(*to));
-	route_decide(&req, &conf, to);
+	route_decide(&req, &conf, trusted, to);
+}
+
+static void
+decide(const char *path, enum conf_method method, struct route_to *to)
+{
+	decide_for(false, path, method, to);
 }
 
 /* What each method does at a link and at a route for GET and POST. */

@@ -464,6 +464,7 @@ static const struct {
 } problem_list[] = {
 	{ PROBLEM_BAD_REQUEST, 400, false, "bad-request" },
 	{ PROBLEM_NO_SCRIPT, 403, false, "no-script" },
+	{ PROBLEM_CROSS_SITE, 403, false, "cross-site" },
 	{ PROBLEM_NO_ROUTE, 404, false, "no-route" },
 	{ PROBLEM_NO_TASK, 404, false, "no-task" },
 	{ PROBLEM_METHOD, 405, false, "method-not-allowed" },
@@ -479,6 +480,7 @@ static const struct {
 	{ PROBLEM_TASK_TIMED_OUT, 504, false, "task-timed-out" },
 	{ PROBLEM_TASK_CANCELLED, 410, false, "task-cancelled" },
 	{ PROBLEM_RANGE, 416, false, "range" },
+	{ PROBLEM_SETTINGS, 422, false, "settings" },
 };
 
 START_TEST(problems_are_documents)

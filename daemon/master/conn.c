@@ -37,6 +37,7 @@ conn_free(struct conn *c)
 	answer_fini(&c->answer);
 	if (c->has_req)
 		request_fini(&c->req);
+	conn_list_free(c);
 	free(c->claim);
 	blob_unref(&c->block);
 	buf_fini(&c->head);

@@ -29,6 +29,7 @@ struct conn;
 struct conn_env {
 	struct event_base *base;
 	const struct conf *conf;
+	const struct conf *first_conf;	/* that the master was started with */
 	struct sched	*sched;
 	struct store	*store;
 	struct work_pool *io;

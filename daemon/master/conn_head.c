@@ -32,7 +32,9 @@ act(struct conn *c)
 	struct route_to to;
 	const struct task *t = NULL;
 
-	route_decide(&c->req, c->env->conf, &to);
+	if (c->trusted && conn_operate(c))
+		return;
+	route_decide(&c->req, c->env->conf, c->trusted, &to);
 	prefer_parse(&c->prefer, scgi_find(&c->req.scgi, "HTTP_PREFER"));
 	if (to.is_link && (t = find_task(c, &to)) == NULL) {
 		conn_refuse(c, PROBLEM_NO_TASK, NULL);
@@ -179,6 +181,8 @@ look_at_head(struct conn *c)
 static bool
 take_descriptors(struct conn *c, const int *fds, int nfds)
 {
+	static struct log_rate rate = LOG_RATE;
+	unsigned long skipped;
 	bool first = buf_len(&c->head) == 0 && c->in == &c->sock;
 	int taken = 0;
 
@@ -193,7 +197,9 @@ take_descriptors(struct conn *c, const int *fds, int nfds)
 		c->out = &c->passed[1];
 		return true;
 	}
-	log_warn("bad-descriptors count=%d", nfds);
+	if (log_may(&rate, &skipped))
+		log_warn("descriptors-bad count=%d skipped=%lu", nfds,
+		    skipped);
 	for (int i = taken; i < nfds; i++)
 		close(fds[i]);
 	return false;

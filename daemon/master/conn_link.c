@@ -29,6 +29,18 @@ say_applied(struct conn *c, bool async, bool wait)
 	return view_add(&c->answer, "Preference-Applied", text);
 }
 
+/*
+ * For a browser, what comes over the control socket is of one origin, that of
+ * the operator's page and its buttons.  What a task has written may look there
+ * as it likes, but run nothing (CSP 3, 6.3.2).
+ */
+static int
+confine(struct conn *c)
+{
+	return c->trusted ? view_add(&c->answer, "Content-Security-Policy",
+	    "sandbox") : 0;
+}
+
 static void
 on_read(struct reading *r, const struct task *t)
 {
@@ -46,7 +58,8 @@ on_read(struct reading *r, const struct task *t)
 		return;
 	}
 	conn_reply(c, view_finished(&c->answer, &c->req, t, &r->op,
-	    c->env->debug) || say_applied(c, false, true) ? -1 : 0);
+	    c->env->debug) || confine(c) || say_applied(c, false, true) ?
+	    -1 : 0);
 	message_fini(&r->op.message);
 	blob_unref(&r->op.texts);
 }
@@ -169,9 +182,12 @@ on_removed(struct removal *r, enum removal_verdict verdict,
 
 	switch (verdict) {
 	case REMOVAL_DONE:
-		conn_reply(c, r->only_cancel && c->answer.html ?
-		    view_moved(&c->answer, &c->req, t) :
-		    view_no_content(&c->answer, t, 0));
+		if (!r->only_cancel || !c->answer.html)
+			conn_reply(c, view_no_content(&c->answer, t, 0));
+		else if (c->trusted)
+			conn_reply(c, view_see(&c->answer, &c->req, "/tasks"));
+		else
+			conn_reply(c, view_moved(&c->answer, &c->req, t));
 		break;
 	case REMOVAL_UNKNOWN:
 		conn_refuse(c, PROBLEM_NO_TASK, NULL);

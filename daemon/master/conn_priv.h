@@ -4,6 +4,8 @@
  *	conn_head	the head is read, and says what is to be done
  *	conn_submit	a submission: its body, the task, the 202
  *	conn_link	what is asked at the link of a task
+ *	conn_operate	what the operator asks for, who may see and do more
+ *	conn_list	the list of tasks
  *	conn_stats	what was counted, for an operator
  *	conn_wait	requests held until their task ends
  *	conn_answer	sending what was decided
@@ -18,6 +20,7 @@
 #include "daemon/master/intake.h"
 #include "daemon/master/outlet.h"
 #include "daemon/master/prefer.h"
+#include "daemon/master/proc.h"
 #include "daemon/master/route.h"
 #include "daemon/master/view.h"
 #include "daemon/request.h"
@@ -67,7 +70,10 @@ struct conn {
 		struct reading	 reading;
 		struct removal	 removal;
 		struct waiter	 waiter;	/* WAIT */
+		struct asking	 asking;
+		struct store_checkup checkup;
 	} u;				/* STORE */
+	struct lister	*lister;	/* owned; NULL: no list is being made */
 };
 
 static inline bool
@@ -132,6 +138,25 @@ void	conn_remove_task(struct conn *, const struct route_to *);
 /* GET of /stats, of /metrics. */
 void	conn_show_stats(struct conn *);
 void	conn_show_metrics(struct conn *);
+
+/* --- conn_operate.c ------------------------------------------------------ */
+
+/*
+ * A request that came over the control socket: true if it is answered, or
+ * will be; false if it is about a task, or makes one.
+ */
+bool	conn_operate(struct conn *);
+
+/* --- conn_list.c --------------------------------------------------------- */
+
+/* GET /tasks. */
+void	conn_list(struct conn *);
+void	conn_list_free(struct conn *);
+
+/* --- conn_log.c ---------------------------------------------------------- */
+
+/* <link>/log: what the task has written to stderr. */
+void	conn_show_log(struct conn *, const struct task *);
 
 /* --- conn_wait.c --------------------------------------------------------- */
 

@@ -5,6 +5,7 @@
 const char *const problem_names[PROBLEM_N] = {
 	[PROBLEM_BAD_REQUEST] = "bad-request",
 	[PROBLEM_NO_SCRIPT] = "no-script",
+	[PROBLEM_CROSS_SITE] = "cross-site",
 	[PROBLEM_NO_ROUTE] = "no-route",
 	[PROBLEM_NO_TASK] = "no-task",
 	[PROBLEM_METHOD] = "method-not-allowed",
@@ -20,4 +21,5 @@ const char *const problem_names[PROBLEM_N] = {
 	[PROBLEM_TASK_TIMED_OUT] = "task-timed-out",
 	[PROBLEM_TASK_CANCELLED] = "task-cancelled",
 	[PROBLEM_RANGE] = "range",
+	[PROBLEM_SETTINGS] = "settings",
 };

@@ -10,6 +10,7 @@
 enum problem {
 	PROBLEM_BAD_REQUEST,		/* 400 */
 	PROBLEM_NO_SCRIPT,		/* 403 */
+	PROBLEM_CROSS_SITE,		/* 403, to the operator's browser */
 	PROBLEM_NO_ROUTE,		/* 404 */
 	PROBLEM_NO_TASK,		/* 404 */
 	PROBLEM_METHOD,			/* 405 + Allow */
@@ -26,6 +27,7 @@ enum problem {
 	PROBLEM_TASK_TIMED_OUT,		/* 504, at the link */
 	PROBLEM_TASK_CANCELLED,		/* 410, at the link */
 	PROBLEM_RANGE,			/* 416, at the link */
+	PROBLEM_SETTINGS,		/* 422, to the operator: the file is bad */
 	PROBLEM_N
 };
 

@@ -109,6 +109,21 @@ void	proc_cancel(struct proc *, struct job *);
 struct job *
 	proc_find(const struct proc *, const unsigned char id[TASK_ID_BYTES]);
 
+/* Embedded in the object of whoever asks the launcher for something. */
+struct asking {
+	enum frame_ask	 what;
+	/* What is wrong, or "": it is done, or has begun; for this call. */
+	void		(*done)(struct asking *, const char *error);
+	struct asking	*next;		/* private */
+};
+
+/*
+ * The launcher answers everything in its order, and its end is ours; so
+ * done() is called once.  -1: it cannot be asked; done() is not called.
+ */
+int	proc_ask(struct proc *, struct asking *)
+	__attribute__((warn_unused_result));
+
 /* Jobs that exist, whoever holds them. */
 size_t	proc_count(const struct proc *);
 void	proc_each(const struct proc *, void (*)(const struct job *, void *arg),

@@ -4,11 +4,14 @@
 #include "config.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 #include <utlist.h>
 
 #include "daemon/log.h"
 #include "daemon/master/proc_priv.h"
+
+#define ASK_ERROR_MAX	1024	/* bytes of what the launcher says, and NUL */
 
 /* What crashed this thread, or 0.  User code can write there what it likes. */
 static int
@@ -139,6 +142,36 @@ launcher_spawned(struct proc *p, const struct frame *f, const int *fds)
 		worker_retire(w);
 }
 
+int
+proc_ask(struct proc *p, struct asking *a)
+{
+	struct frame f = { .kind = FRAME_ASK };
+
+	f.u.ask.what = (uint32_t)a->what;
+	if (wire_send(&p->launcher, &f, NULL) == -1)
+		return -1;
+	LL_APPEND(p->asking, a);
+	return 0;
+}
+
+static void
+launcher_told(struct proc *p, const struct frame *f)
+{
+	const struct frame_bytes *said = &f->u.told.error;
+	struct asking *a = p->asking;
+	char error[ASK_ERROR_MAX];
+
+	if (a == NULL || f->u.told.what != (uint32_t)a->what) {
+		log_error("told-unasked what=%u", f->u.told.what);
+		return;
+	}
+	(void)snprintf(error, sizeof(error), "%.*s",
+	    (int)(said->len < sizeof(error) ? said->len : sizeof(error)),
+	    (const char *)said->data);
+	LL_DELETE(p->asking, a);
+	a->done(a, error);
+}
+
 void
 proc_on_launcher_frame(struct wire *wire, const struct frame *f, const int *fds)
 {
@@ -150,6 +183,9 @@ proc_on_launcher_frame(struct wire *wire, const struct frame *f, const int *fds)
 		break;
 	case FRAME_DIED:
 		launcher_died(p, f);
+		break;
+	case FRAME_TOLD:
+		launcher_told(p, f);
 		break;
 	case FRAME_DRAIN:
 		p->events.drain(f->u.drain.heir != 0, p->events.arg);

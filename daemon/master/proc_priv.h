@@ -74,6 +74,7 @@ struct proc {
 	uint32_t	 last_number;
 	struct job	*jobs;		/* uthash by id: all that proc holds */
 	struct job	*waiting;	/* utlist: their worker died before RUN */
+	struct asking	*asking;	/* utlist: not yet answered, oldest first */
 };
 
 /* --- proc.c, proc_launcher.c -------------------------------------------------- */

@@ -19,13 +19,16 @@ static const struct at_link {
 	const char	*name;		/* what follows the 32 digits */
 	enum conf_method method;
 	enum route_action action;
+	bool		 trusted;	/* for the operator only */
 } at_link[] = {
-	{ "", METHOD_GET, ROUTE_STATUS },
-	{ "", METHOD_HEAD, ROUTE_STATUS },
-	{ "", METHOD_DELETE, ROUTE_REMOVE },
-	{ "/info", METHOD_GET, ROUTE_INFO },
-	{ "/info", METHOD_HEAD, ROUTE_INFO },
-	{ "/cancel", METHOD_POST, ROUTE_CANCEL },
+	{ "", METHOD_GET, ROUTE_STATUS, false },
+	{ "", METHOD_HEAD, ROUTE_STATUS, false },
+	{ "", METHOD_DELETE, ROUTE_REMOVE, false },
+	{ "/info", METHOD_GET, ROUTE_INFO, false },
+	{ "/info", METHOD_HEAD, ROUTE_INFO, false },
+	{ "/cancel", METHOD_POST, ROUTE_CANCEL, false },
+	{ "/log", METHOD_GET, ROUTE_LOG, true },
+	{ "/log", METHOD_HEAD, ROUTE_LOG, true },
 };
 
 /* The digits alone are an id; `rest` is what follows them. */
@@ -45,7 +48,8 @@ parse_id(const char *name, unsigned char id[TASK_ID_BYTES], const char **rest)
 
 /* `name` is what follows /status/. */
 static void
-decide_link(const struct request *req, const char *name, struct route_to *to)
+decide_link(const struct request *req, const char *name, bool trusted,
+    struct route_to *to)
 {
 	const char *rest;
 
@@ -53,7 +57,8 @@ decide_link(const struct request *req, const char *name, struct route_to *to)
 	if (!parse_id(name, to->id, &rest))
 		return;
 	for (size_t i = 0; i < sizeof(at_link) / sizeof(at_link[0]); i++) {
-		if (strcmp(at_link[i].name, rest) != 0)
+		if (strcmp(at_link[i].name, rest) != 0 ||
+		    (at_link[i].trusted && !trusted))
 			continue;
 		to->allow |= BIT(at_link[i].method) | BIT(METHOD_OPTIONS);
 		if (at_link[i].method == req->method)
@@ -89,13 +94,13 @@ decide_route(const struct request *req, const struct conf *conf,
 
 void
 route_decide(const struct request *req, const struct conf *conf,
-    struct route_to *to)
+    bool trusted, struct route_to *to)
 {
 	size_t len = strlen(LINK_PREFIX);
 
 	*to = (struct route_to){ 0 };
 	if (strncmp(req->path, LINK_PREFIX, len) == 0)
-		decide_link(req, req->path + len, to);
+		decide_link(req, req->path + len, trusted, to);
 	else
 		decide_route(req, conf, to);
 }

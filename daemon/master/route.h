@@ -17,6 +17,7 @@ enum route_action {
 	ROUTE_REMOVE,		/* DELETE on a link */
 	ROUTE_INFO,		/* GET, HEAD on <link>/info */
 	ROUTE_CANCEL,		/* POST on <link>/cancel */
+	ROUTE_LOG,		/* GET, HEAD on <link>/log: the operator's */
 	ROUTE_OPTIONS,		/* 204 + to->allow */
 	ROUTE_NOT_FOUND,	/* no route matches */
 	ROUTE_NO_TASK,		/* a link that cannot be one */
@@ -33,7 +34,8 @@ struct route_to {
 	unsigned int	 allow;		/* mask for Allow */
 };
 
+/* `trusted`: the operator asks, who sees more at a link (operate.h). */
 void	route_decide(const struct request *, const struct conf *,
-	    struct route_to *);
+	    bool trusted, struct route_to *);
 
 #endif

@@ -93,20 +93,21 @@ list_finished(struct sched *s, struct task *t)
 
 /* The store has said OK: what it did becomes true here. */
 void
-sched_move(struct sched *s, struct task *t, enum task_state to, uint32_t attempt,
-    int64_t now_ms)
+sched_move(struct sched *s, struct task *t, const struct store_op *op)
 {
 	struct sched_route *r = route_of(s, t);
+	enum task_state to = op->to;
 
+	sched_log_move(s, t, op);
 	sched_unlist(s, t);
 	if (t->state == TASK_QUEUED)
 		sched_count_queued(s, r, -1);
 	stats_moved(&s->stats, &r->counts, t->state, to,
-	    now_ms - t->changed_ms);
+	    op->now_ms - t->changed_ms);
 	r->kept[t->state]--;
 	r->kept[to]++;
-	task_move(t, to, now_ms);
-	t->attempt = attempt;
+	task_move(t, to, op->now_ms);
+	t->attempt = op->to_attempt;
 	if (to == TASK_QUEUED) {
 		sched_count_queued(s, r, 1);
 		sched_list_ready(s, t, true);
@@ -223,6 +224,12 @@ bool
 sched_is_draining(const struct sched *s)
 {
 	return s->draining;
+}
+
+int
+sched_ask_launcher(struct sched *s, struct asking *a)
+{
+	return proc_ask(s->proc, a);
 }
 
 static void

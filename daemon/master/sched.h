@@ -79,6 +79,14 @@ void	sched_pause(struct sched *, bool);
 bool	sched_is_paused(const struct sched *);
 bool	sched_is_draining(const struct sched *);
 
+/*
+ * Asks the launcher for what only that can do (proc.h).  Settings that it has
+ * reloaded are ours by the time it answers.
+ */
+struct asking;
+int	sched_ask_launcher(struct sched *, struct asking *)
+	__attribute__((warn_unused_result));
+
 /* --- what is counted ------------------------------------------------------ */
 
 /* Ours; whoever refuses a request says so there. */

@@ -63,6 +63,9 @@ static const struct {
 	    "The request is malformed; no task was made." },
 	[PROBLEM_NO_SCRIPT] = { 403, 0, "Not a script",
 	    "What is there may not be run." },
+	[PROBLEM_CROSS_SITE] = { 403, 0, "Asked by another site",
+	    "A page of another site has made your browser ask for this; "
+	    "nothing was done." },
 	[PROBLEM_NO_ROUTE] = { 404, 0, "Nothing here",
 	    "Nothing is configured for this path." },
 	[PROBLEM_NO_TASK] = { 404, 0, "No such task",
@@ -96,6 +99,8 @@ static const struct {
 	    "The task was cancelled before it finished." },
 	[PROBLEM_RANGE] = { 416, 0, "No such range",
 	    "The response ends before the range that was asked for." },
+	[PROBLEM_SETTINGS] = { 422, 0, "The settings are not as they should be",
+	    "The old settings stay." },
 };
 
 void
@@ -365,28 +370,6 @@ set_progress(json_t *doc, const struct view_progress *progress)
 	    "message", view_json_text(progress->message,
 	    strlen(progress->message)));
 	return view_json_set(doc, "progress", value);
-}
-
-int
-view_moved(struct answer *a, const struct request *req,
-    const struct task *task)
-{
-	char *link = view_link(req->mount, task->id), nonce[TASK_ID_TEXT];
-	struct buf page;
-	int failed;
-
-	buf_init(&page, VIEW_PAGE_MAX);
-	failed = link == NULL ||
-	    view_page_moved(&page, link) ||
-	    begin(a, 303) ||
-	    put(a, "Location", link) ||
-	    put_task(a, task) ||
-	    put_own(a) ||
-	    set_page(a, &page, view_nonce(nonce));
-	buf_fini(&page);
-	free(link);
-	drop_unwanted_body(a, req);
-	return end(a, failed);
 }
 
 int
@@ -752,6 +735,14 @@ view_no_content(struct answer *a, const struct task *task,
 	    put_own(a));
 }
 
+int
+view_begun(struct answer *a)
+{
+	return end(a, begin(a, 202) ||
+	    put_own(a) ||
+	    put_number(a, "Content-Length", 0));
+}
+
 /* RFC 3986 3.3: pchar, and the slash between segments. */
 static bool
 is_plain(unsigned char c)
@@ -761,20 +752,16 @@ is_plain(unsigned char c)
 	    (c != '\0' && strchr("-._~!$&'()*+,;=:@/", c) != NULL);
 }
 
-char *
-view_link(const char *mount, const unsigned char id[TASK_ID_BYTES])
+/* Escapes all that is neither plain nor one of `also`.  Gives where it ends. */
+static char *
+encode(char *out, const char *text, const char *also)
 {
 	static const char digits[] = "0123456789ABCDEF";
-	char *link = malloc(3 * strlen(mount) + strlen(LINK_INFIX) +
-	    TASK_ID_TEXT);
-	char *out = link;
 
-	if (link == NULL)
-		return NULL;
-	for (; *mount != '\0'; mount++) {
-		unsigned char c = (unsigned char)*mount;
+	for (; *text != '\0'; text++) {
+		unsigned char c = (unsigned char)*text;
 
-		if (is_plain(c)) {
+		if (is_plain(c) || strchr(also, c) != NULL) {
 			*out++ = (char)c;
 			continue;
 		}
@@ -782,9 +769,72 @@ view_link(const char *mount, const unsigned char id[TASK_ID_BYTES])
 		*out++ = digits[c >> 4];
 		*out++ = digits[c & 15];
 	}
-	out = stpcpy(out, LINK_INFIX);
-	task_id_text(id, out);
-	return link;
+	*out = '\0';
+	return out;
+}
+
+/*
+ * `path`, which is plain, below a mount, which need not be; `query` is encoded
+ * as its sender saw fit, and further where a head could not bear it.
+ */
+static char *
+place(const char *mount, const char *path, const char *query)
+{
+	char *whole = malloc(3 * strlen(mount) + strlen(path) +
+	    3 * strlen(query) + sizeof("?"));
+	char *out;
+
+	if (whole == NULL)
+		return NULL;
+	out = stpcpy(encode(whole, mount, ""), path);
+	if (*query != '\0')
+		(void)encode(stpcpy(out, "?"), query, "?%");
+	return whole;
+}
+
+char *
+view_link(const char *mount, const unsigned char id[TASK_ID_BYTES])
+{
+	char path[sizeof(LINK_INFIX) + TASK_ID_TEXT] = LINK_INFIX;
+
+	task_id_text(id, path + strlen(LINK_INFIX));
+	return place(mount, path, "");
+}
+
+/* 303 to a place of ours, with the page that goes with it; takes `link`. */
+static int
+answer_moved(struct answer *a, const struct request *req, char *link,
+    const struct task *task)
+{
+	char nonce[TASK_ID_TEXT];
+	struct buf page;
+	int failed;
+
+	buf_init(&page, VIEW_PAGE_MAX);
+	failed = link == NULL ||
+	    view_page_moved(&page, link) ||
+	    begin(a, 303) ||
+	    put(a, "Location", link) ||
+	    put_task(a, task) ||
+	    put_own(a) ||
+	    set_page(a, &page, view_nonce(nonce));
+	buf_fini(&page);
+	free(link);
+	drop_unwanted_body(a, req);
+	return end(a, failed);
+}
+
+int
+view_moved(struct answer *a, const struct request *req,
+    const struct task *task)
+{
+	return answer_moved(a, req, view_link(req->mount, task->id), task);
+}
+
+int
+view_see(struct answer *a, const struct request *req, const char *path)
+{
+	return answer_moved(a, req, place(req->mount, path, req->query), NULL);
 }
 
 /* A tenth of what the client has waited: so much it may wait in vain. */

@@ -77,6 +77,17 @@ int	view_moved(struct answer *, const struct request *,
 	__attribute__((warn_unused_result));
 
 /*
+ * 303, for a browser: to a path below the mount, with the query that this
+ * request had: so a button leads back to the page where it stood.
+ */
+int	view_see(struct answer *, const struct request *, const char *path)
+	__attribute__((warn_unused_result));
+
+/* 202, and nothing to say: it has begun. */
+int	view_begun(struct answer *)
+	__attribute__((warn_unused_result));
+
+/*
  * `<link>/info`: 200 with all that is known of a task, whatever its state
  * (contract.md 3).  `op` is its STORE_LOAD_INFO; members that mean nothing
  * in this state are null.

@@ -1,0 +1,60 @@
+/*
+ * operate - what the control socket knows beside tasks and their links.
+ *
+ *	GET	/tasks /stats /metrics /ping	looking
+ *	POST	/pause /resume			accept, but do not start
+ *	POST	/reload /drain /restart		what the launcher does
+ *	POST	/check				is the store sound
+ *
+ * All of that, and <link>/log, is the operator's: who connects to the control
+ * socket is the daemon's own user, root, or one of `control-peers`.  On the
+ * data socket these paths are a route's, if any.  On the control socket they
+ * hide a route of that name; a request with the variable DEFERD_SUBMIT=1 goes
+ * to the route nevertheless (deferctl submit sends it; no header of an HTTP
+ * request can become that variable).
+ *
+ * A web server may have the control socket mounted behind a password.  Then a
+ * page of any other site could make the operator's browser, which sends that
+ * password along, post to it.  So requests that change something and come
+ * from a page of somebody else are refused (operate_is_foreign()).
+ *
+ * Pure: decides, does nothing (conn_operate.c does).
+ */
+#ifndef DAEMON_MASTER_OPERATE_H
+#define DAEMON_MASTER_OPERATE_H
+
+#include <stdbool.h>
+
+#include "daemon/request.h"
+
+enum operate_action {
+	OPERATE_NOTHING,	/* the path is none of these: see route.h */
+	OPERATE_TASKS,
+	OPERATE_STATS,
+	OPERATE_METRICS,
+	OPERATE_PING,
+	OPERATE_PAUSE,
+	OPERATE_RESUME,
+	OPERATE_RELOAD,
+	OPERATE_DRAIN,
+	OPERATE_RESTART,
+	OPERATE_CHECK,
+	OPERATE_OPTIONS,	/* 204 + allow */
+	OPERATE_NOT_ALLOWED,	/* 405 + allow */
+	OPERATE_ACTION_N
+};
+
+/* Of a request on the control socket; *allow: a mask of methods, or 0. */
+enum operate_action
+	operate_decide(const struct request *, unsigned int *allow);
+
+/*
+ * Whether a browser says that a page of another site has made this request,
+ * and it is one that may change something: Sec-Fetch-Site (W3C Fetch Metadata)
+ * is neither same-origin nor none; or, from a browser that does not know it,
+ * Origin (RFC 6454 7) is not of the host that was asked.  What is no browser
+ * sends neither.
+ */
+bool	operate_is_foreign(const struct request *);
+
+#endif
