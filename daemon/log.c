@@ -227,6 +227,16 @@ log_emit(enum log_level level, const char *fmt, va_list ap)
 }
 
 void
+log_at(enum log_level level, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_emit(level, fmt, ap);
+	va_end(ap);
+}
+
+void
 log_error(const char *fmt, ...)
 {
 	va_list ap;

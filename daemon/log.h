@@ -52,6 +52,8 @@ void	log_init(const char *role, bool background, enum log_level max);
  * Conversions: %s, %.*s (so many bytes, with any NUL among them), %m, d and
  * u (also with l, ll, z), and %.3f for seconds.  errno stays.
  */
+void	log_at(enum log_level, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 void	log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void	log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void	log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

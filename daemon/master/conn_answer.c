@@ -105,11 +105,27 @@ conn_reply(struct conn *c, int made)
 	conn_wait_for_input(c);
 }
 
+/* By the path alone: a query may hold what only its owner should know. */
+static void
+log_refusal(const struct conn *c, enum problem problem, const char *detail)
+{
+	static struct log_rate rate = LOG_RATE;
+	unsigned long skipped;
+
+	if (problem < PROBLEM_REFUSAL_N && log_may(&rate, &skipped))
+		log_info("refused reason=%s method=%s path=%s detail=%s "
+		    "skipped=%lu", problem_names[problem],
+		    c->has_req ? c->req.method_name : "?",
+		    c->has_req ? c->req.path : "?",
+		    detail != NULL ? detail : "", skipped);
+}
+
 static void
 refuse(struct conn *c, enum problem problem, const char *detail,
     const struct task *t, unsigned int allow)
 {
 	stats_refused(sched_stats(c->env->sched), problem);
+	log_refusal(c, problem, detail);
 	conn_reply(c, view_problem(&c->answer, problem, detail, t, allow));
 }
 

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "daemon/log.h"
 #include "daemon/master/clock.h"
 #include "daemon/master/sched_priv.h"
 
@@ -93,13 +92,8 @@ sched_delay(struct sched *s, struct task *t)
 }
 
 void
-sched_try_again(struct sched *s, struct task *t, const char *why)
+sched_try_again(struct sched *s, struct task *t)
 {
-	char id[TASK_ID_TEXT], reason[LOG_QUOTED_MAX];
-
-	log_info("task-again task=%s attempt=%u reason=%s",
-	    task_id_text(t->id, id), (unsigned int)t->attempt,
-	    log_quote(reason, sizeof(reason), why, strlen(why)));
 	stats_retried(&s->stats, &s->routes[t->route].counts);
 	sched_delay(s, t);
 }

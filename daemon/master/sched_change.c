@@ -29,10 +29,8 @@ on_changed(struct store_op *op)
 		c->failed = true;
 		sched_retry_later(s);
 	} else {
-		if (op->verdict == STORE_OK && t != NULL) {
-			sched_move(s, t, op->to, op->to_attempt, op->now_ms);
-			sched_log_end(t, op->outcome.reason);
-		}
+		if (op->verdict == STORE_OK && t != NULL)
+			sched_move(s, t, op);
 		DL_DELETE(s->changes, c);
 		free(c);
 		sched_dispatch(s);

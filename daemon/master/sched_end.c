@@ -10,32 +10,9 @@
 #include <sys/stat.h>
 #include <utlist.h>
 
-#include "daemon/log.h"
 #include "daemon/master/proc.h"
 #include "daemon/master/sched_priv.h"
 #include "daemon/master/table.h"
-
-void
-sched_log_end(const struct task *t, const char *why)
-{
-	char id[TASK_ID_TEXT], reason[LOG_QUOTED_MAX];
-
-	if (t->state == TASK_QUEUED) {
-		log_warn("task-interrupted task=%s attempt=%u",
-		    task_id_text(t->id, id), (unsigned int)t->attempt);
-		return;
-	}
-	if (why == NULL || why[0] == '\0') {
-		log_info("task-ended task=%s state=%s attempt=%u",
-		    task_id_text(t->id, id), task_state_names[t->state],
-		    (unsigned int)t->attempt);
-		return;
-	}
-	log_info("task-ended task=%s state=%s attempt=%u reason=%s",
-	    task_id_text(t->id, id), task_state_names[t->state],
-	    (unsigned int)t->attempt,
-	    log_quote(reason, sizeof(reason), why, strlen(why)));
-}
 
 /*
  * The disk did not take the response.  Syncing the same file again would
@@ -73,11 +50,9 @@ on_saved(struct store_op *op)
 		return;
 	}
 	if (op->verdict == STORE_OK && t != NULL) {
-		sched_move(s, t, op->to, op->to_attempt, op->now_ms);
+		sched_move(s, t, op);
 		if (job->again)
-			sched_try_again(s, t, op->outcome.reason);
-		else
-			sched_log_end(t, op->outcome.reason);
+			sched_try_again(s, t);
 	}
 	sched_job_drop(s, job);
 }

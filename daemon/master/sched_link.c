@@ -124,8 +124,7 @@ on_cancelled(struct store_op *op)
 		r->done(r, REMOVAL_STORE, NULL);
 		return;
 	}
-	sched_move(s, t, TASK_CANCELLED, op->to_attempt, op->now_ms);
-	sched_log_end(t, NULL);
+	sched_move(s, t, op);
 	r->done(r, REMOVAL_DONE, t);
 	if (job != NULL && job->held) {
 		job->over = true;
@@ -152,6 +151,7 @@ sched_remove(struct sched *s, struct removal *r)
 		sched_ask(s, &r->op, on_removed, r);
 	} else {
 		sched_set_move(&r->op, t, TASK_CANCELLED, t->attempt);
+		r->op.outcome.wait_status = -1;
 		sched_ask(s, &r->op, on_cancelled, r);
 	}
 }

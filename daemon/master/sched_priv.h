@@ -67,9 +67,8 @@ void	sched_count_queued(struct sched *, struct sched_route *, int n);
 void	sched_unlist(struct sched *, struct task *);
 void	sched_list_ready(struct sched *, struct task *, bool first);
 
-/* The store has said OK: what it did becomes true here. */
-void	sched_move(struct sched *, struct task *, enum task_state to,
-	    uint32_t attempt, int64_t now_ms);
+/* The store has said OK to this MOVE: what it did becomes true here. */
+void	sched_move(struct sched *, struct task *, const struct store_op *);
 
 /* It goes from the table: freed, and the caller's pointer nulled. */
 void	sched_forget(struct sched *, struct task **);
@@ -126,9 +125,17 @@ bool	sched_may_rerun(const struct sched *, const struct task *,
 
 /* Commits the end that job->op describes, again and again if need be. */
 void	sched_save_end(struct sched *, struct job *);
-/* One line for a task that has ended, or begins again. */
-void	sched_log_end(const struct task *, const char *reason);
 void	sched_on_ended(struct job *, const struct proc_result *, void *);
+
+/* --- sched_log.c: a line for each thing that happens to a task ---------------- */
+
+void	sched_log_accepted(const struct submission *, const struct task *);
+void	sched_log_started(const struct task *, unsigned int attempt,
+	    int64_t now_ms);
+
+/* Before the move: the task still is what it was. */
+void	sched_log_move(const struct sched *, const struct task *,
+	    const struct store_op *);
 
 /* --- sched_again.c: another try for what failed ------------------------------ */
 
@@ -138,7 +145,7 @@ bool	sched_is_idempotent(const struct task *);
 bool	sched_may_try_again(const struct sched *, const struct task *);
 
 /* It has failed and is ready again, but not at once. */
-void	sched_try_again(struct sched *, struct task *, const char *reason);
+void	sched_try_again(struct sched *, struct task *);
 
 /* A ready task waits for its retry-delay, if there is one. */
 void	sched_delay(struct sched *, struct task *);

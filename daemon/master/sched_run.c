@@ -87,7 +87,7 @@ on_started(struct store_op *op)
 		return;
 	}
 	job->attempt = op->to_attempt;
-	sched_move(s, t, TASK_RUNNING, op->to_attempt, op->now_ms);
+	sched_move(s, t, op);
 	proc_run(s->proc, job);
 }
 

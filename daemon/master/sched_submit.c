@@ -103,15 +103,18 @@ taken(struct submission *sub)
 
 /* One that found a slot free has not waited at all. */
 static void
-count_accepted(struct sched *s, const struct task *t)
+count_accepted(struct sched *s, const struct submission *sub,
+    const struct task *t)
 {
 	struct sched_route *r = &s->routes[t->route];
 
 	r->kept[t->state]++;
 	stats_accepted(&s->stats, &r->counts);
-	if (t->state == TASK_RUNNING)
-		stats_moved(&s->stats, &r->counts, TASK_QUEUED, TASK_RUNNING,
-		    0);
+	sched_log_accepted(sub, t);
+	if (t->state != TASK_RUNNING)
+		return;
+	stats_moved(&s->stats, &r->counts, TASK_QUEUED, TASK_RUNNING, 0);
+	sched_log_started(t, t->attempt, t->created_ms);
 }
 
 static void
@@ -135,7 +138,7 @@ on_inserted(struct store_op *op)
 		return;
 	}
 	t->row = op->row;
-	count_accepted(s, t);
+	count_accepted(s, sub, t);
 	if (job == NULL)
 		sched_list_ready(s, t, false);
 	sub->done(sub, SCHED_ACCEPTED, t);	/* and may free it */

@@ -199,6 +199,8 @@ may_connect(const struct listener *l, uid_t uid)
 static bool
 is_welcome(const struct listener *l, int fd)
 {
+	static struct log_rate rate = LOG_RATE;
+	unsigned long skipped;
 	uid_t uid;
 	gid_t gid;
 	pid_t pid;
@@ -207,8 +209,10 @@ is_welcome(const struct listener *l, int fd)
 		return false;
 	if (may_connect(l, uid))
 		return true;
-	log_warn("peer-refused uid=%ld pid=%ld socket=%s", (long)uid,
-	    (long)pid, l->is_control ? "control" : "data");
+	if (log_may(&rate, &skipped))
+		log_warn("peer-refused uid=%ld pid=%ld socket=%s skipped=%lu",
+		    (long)uid, (long)pid, l->is_control ? "control" : "data",
+		    skipped);
 	return false;
 }
 
