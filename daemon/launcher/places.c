@@ -109,6 +109,25 @@ open_socket(struct place *p, const char *path, mode_t mode, uid_t uid,
 	return 0;
 }
 
+/*
+ * The group of the first of these who needs one: root does not.  `gid` if
+ * nobody does.  A name that nobody has opens nothing.
+ */
+static gid_t
+group_of(char *const *peers, gid_t gid)
+{
+	for (; peers != NULL && *peers != NULL; peers++) {
+		struct spawn_user peer;
+
+		if (spawn_find_user(&peer, *peers) < 0)
+			continue;
+		free(peer.name);
+		if (peer.uid != 0)
+			return peer.gid;
+	}
+	return gid;
+}
+
 static int
 open_data_socket(struct place *p, const struct conf *conf, struct inherit *in,
     gid_t gid)
@@ -121,27 +140,16 @@ open_data_socket(struct place *p, const struct conf *conf, struct inherit *in,
 }
 
 /*
- * Of the master's user alone; or also of the group of the first of those who
- * may operate: the master looks who it is.
+ * Of the master's user alone; or also of a group of those who may operate: the
+ * master looks who it is.
  */
 static int
 open_control_socket(struct place *p, const struct conf *conf,
     const struct spawn_user *user)
 {
-	struct spawn_user peer = { .gid = (gid_t)-1 };
-	int status;
-
-	if (user && conf->control_peers &&
-	    spawn_find_user(&peer, conf->control_peers[0]) < 0) {
-		log_error("place-failed path=%s user=%s error=%m",
-		    conf->control_path, conf->control_peers[0]);
-		return -1;
-	}
-	status = open_socket(p, conf->control_path,
+	return open_socket(p, conf->control_path,
 	    conf->control_peers ? 0660 : 0600, user ? user->uid : (uid_t)-1,
-	    peer.gid);
-	free(peer.name);
-	return status;
+	    user ? group_of(conf->control_peers, (gid_t)-1) : (gid_t)-1);
 }
 
 static int
@@ -170,7 +178,7 @@ places_open(struct places *s, const struct conf *conf, struct inherit *in,
 
 	make_state(conf, user);
 	if (open_data_socket(&s->listen, conf, in,
-	    run_as ? run_as->gid : (gid_t)-1) < 0)
+	    run_as ? group_of(conf->peers, run_as->gid) : (gid_t)-1) < 0)
 		goto out;
 	if (conf->control_path &&
 	    open_control_socket(&s->control, conf, user) < 0)
