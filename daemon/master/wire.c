@@ -23,6 +23,12 @@ struct packet {
 /* The loop's own; a frame is handled before the next one is received. */
 static unsigned char incoming[FRAME_MAX];
 
+/*
+ * A frame that leaves at once needs no memory: a CANCEL must not fail when
+ * there is none.
+ */
+static unsigned char outgoing[FRAME_MAX + 1];
+
 static void
 packet_free(struct packet *p)
 {
@@ -136,12 +142,17 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 
 /* Keeps a packet, with descriptors of its own, until there is room. */
 static int
-postpone(struct wire *w, struct buf *bytes, const int *fds, int nfds)
+postpone(struct wire *w, const struct buf *bytes, const int *fds, int nfds)
 {
 	struct packet *p = calloc(1, sizeof(*p));
 
 	if (p == NULL)
 		return -1;
+	buf_init(&p->bytes, FRAME_MAX);
+	if (buf_add(&p->bytes, buf_data(bytes), buf_len(bytes)) == -1) {
+		packet_free(p);
+		return -1;
+	}
 	for (; p->nfds < nfds; p->nfds++) {
 		int fd = fcntl(fds[p->nfds], F_DUPFD_CLOEXEC, 0);
 
@@ -155,8 +166,6 @@ postpone(struct wire *w, struct buf *bytes, const int *fds, int nfds)
 		packet_free(p);
 		return -1;
 	}
-	p->bytes = *bytes;
-	buf_init(bytes, 0);
 	DL_APPEND(w->waiting, p);
 	return 0;
 }
@@ -164,24 +173,23 @@ postpone(struct wire *w, struct buf *bytes, const int *fds, int nfds)
 int
 wire_send(struct wire *w, const struct frame *f, const int *fds)
 {
-	int nfds = frame_fds(f), result;
-	struct buf bytes;
+	struct buf bytes = { .data = outgoing, .cap = FRAME_MAX,
+	    .max = FRAME_MAX };
+	int nfds = frame_fds(f);
 
 	if (w->fd == -1) {
 		errno = EPIPE;
 		return -1;
 	}
-	buf_init(&bytes, FRAME_MAX);
-	result = frame_encode(&bytes, f);
-	if (result == 0 && w->waiting == NULL) {
-		result = send_packet(w, &bytes, fds, nfds);
-		if (result == -1 && try_later(errno))
-			result = postpone(w, &bytes, fds, nfds);
-	} else if (result == 0) {
-		result = postpone(w, &bytes, fds, nfds);
+	if (frame_encode(&bytes, f) == -1)
+		return -1;
+	if (w->waiting == NULL) {
+		if (send_packet(w, &bytes, fds, nfds) == 0)
+			return 0;
+		if (!try_later(errno))
+			return -1;
 	}
-	buf_fini(&bytes);
-	return result;
+	return postpone(w, &bytes, fds, nfds);
 }
 
 int
