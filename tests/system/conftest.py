@@ -55,7 +55,7 @@ def start_server(world, running_servers):
 
 
 def get_server(world, started, name):
-    kind = servers.KINDS[name]
+    kind = {**servers.KINDS, **servers.OTHERS}[name]
     if not servers.program(kind.binary):
         missing(kind.binary)
     if not shutil.which("curl"):

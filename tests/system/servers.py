@@ -162,6 +162,38 @@ class ApacheCgid(Apache):
         return f"ScriptSock {self.dir}/cgisock\nStartServers 2\n"
 
 
+class ApacheControl(ApacheCgid):
+    """The same, and the control socket of the daemon behind /spare, on a port of its own."""
+
+    name = "apache-control"
+
+    def config(self):
+        self.control_port = free_port()
+        self.control_url = f"http://127.0.0.1:{self.control_port}"
+        return super().config()
+
+    def snippets(self):
+        return super().snippets() + self.control()
+
+    def control(self):
+        with open(os.path.join(EXAMPLES, "apache-control.conf")) as f:
+            text = f.read()
+        for old, new in (("/usr/lib/cgi-bin/defer.cgi", self.world.door),
+                         ("/run/deferd/control.sock", self.world.path("spare", "control.sock")),
+                         ("/etc/apache2/deferd.passwords", self.passwords()),
+                         ("Require user operator", f"Require user {USERS[0]}"),
+                         ("127.0.0.1:8321", f"127.0.0.1:{self.control_port}")):
+            assert old in text, f"apache-control.conf does not say {old}"
+            text = text.replace(old, new)
+        return text
+
+    def control_curl(self, path, *options, **more):
+        """As the operator, unless the options say who."""
+        if "-u" not in options:
+            options += ("-u", f"{USERS[0]}:{USERS[0]}")
+        return curl(f"{self.control_url}/deferd{path}", *options, **more)
+
+
 class ApacheCgi(Apache):
     name, snippet_name = "apache-mod_cgi", "apache-mod_cgi.conf"
     modules = ("mpm_prefork", "cgi")
@@ -236,3 +268,6 @@ class LighttpdScgi(Lighttpd):
 
 KINDS = {kind.name: kind for kind in
          (ApacheCgid, ApacheCgi, ApacheScgi, Nginx, LighttpdCgi, LighttpdScgi)}
+
+# Not for every test that goes through the servers.
+OTHERS = {ApacheControl.name: ApacheControl}
