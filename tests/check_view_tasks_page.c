@@ -453,7 +453,7 @@ START_TEST(the_last_hour_is_drawn)
 	has("<title>23:08 UTC\ntimed-out 2\nsucceeded 6\naccepted 9</title>");
 	has("<title>23:08 UTC\nwaiting 250 ms\nrunning 3 s</title>");
 	has("tasks ran longest at 23:08 UTC, 3 s");
-	has("<div class=\"bad\"><dt>Failed</dt><dd><b>2</b>");
+	has("<div class=\"bad\"><dt>Failed or timed out</dt><dd><b>2</b>");
 	has("<span class=\"key stroke s-waiting\">waiting</span>");
 }
 END_TEST

@@ -180,8 +180,8 @@ view_tasks_figures(struct buf *out, const struct stats_now *now)
 	    put_waiting(out, now) ||
 	    put_figure(out, "", "Accepted", (uint64_t)sum(h.accepted),
 	    "in the last hour") ||
-	    put_figure(out, failed > 0 ? "bad" : "", "Failed", failed,
-	    "in the last hour, or timed out") ||
+	    put_figure(out, failed > 0 ? "bad" : "", "Failed or timed out",
+	    failed, "in the last hour") ||
 	    put_kept(out, now) ? -1 : 0;
 }
 
