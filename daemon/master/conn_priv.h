@@ -6,7 +6,6 @@
  *	conn_link	what is asked at the link of a task
  *	conn_operate	what the operator asks for, who may see and do more
  *	conn_list	the list of tasks
- *	conn_stats	what was counted, for an operator
  *	conn_wait	requests held until their task ends
  *	conn_answer	sending what was decided
  *	conn_hurry	who has not finished asking when the master ends
@@ -132,12 +131,6 @@ void	conn_show_status(struct conn *, const struct task *);
 
 /* DELETE of the link, POST of its cancel. */
 void	conn_remove_task(struct conn *, const struct route_to *);
-
-/* --- conn_stats.c ---------------------------------------------------------- */
-
-/* GET of /stats, of /metrics. */
-void	conn_show_stats(struct conn *);
-void	conn_show_metrics(struct conn *);
 
 /* --- conn_operate.c ------------------------------------------------------ */
 
