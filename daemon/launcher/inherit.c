@@ -125,6 +125,11 @@ inherit_listener(struct inherit *in, const char *path)
 		    "names");
 		return -1;
 	}
+	/* systemd gives it blocking: a client that has gone would stop us. */
+	if (fcntl(INHERIT_FIRST, F_SETFL, O_NONBLOCK) < 0) {
+		log_error("place-failed path=%s error=%m", path);
+		return -1;
+	}
 	in->n = 0;
 	return INHERIT_FIRST;
 }

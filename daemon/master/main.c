@@ -28,7 +28,7 @@
 
 #define IO_THREADS	2
 #define LOOK_MS		20	/* between looks whether it can end */
-#define CALM_MS		1000	/* no request under way is older: none is slow */
+#define CALM_MS		1000	/* who is inside for longer is slow */
 #define LEAVE_MS	5000	/* for who is inside when the doors close */
 #define HURRY_MS	1000
 
@@ -46,7 +46,7 @@ struct master {
 	struct event	*look;		/* whether it can end */
 	struct event	*alive;		/* tells the launcher that the loop turns */
 	enum stage	 stage;
-	int64_t		 deadline_ms;	/* LEAVING, HURRIED */
+	int64_t		 deadline_ms;	/* DRAINING: not before; else: not later */
 	bool		 over;		/* the time for draining */
 	int		 status;	/* to exit with */
 	bool		 heir;		/* who listens next answers the backlog */
@@ -111,6 +111,17 @@ on_reload(int fd, unsigned int generation, void *arg)
 
 /* --- the end ----------------------------------------------------------------- */
 
+static bool
+may_leave(const struct master *m, int64_t now_ms)
+{
+	if (m->over)
+		return true;
+	if (sched_is_busy(m->sched))
+		return false;
+	return server_count(m->server) == 0 || (now_ms >= m->deadline_ms &&
+	    server_oldest_ms(m->server) < CALM_MS);
+}
+
 /*
  * DRAINING	all go in and out as ever, but nothing is started
  * LEAVING	nobody comes in; who is inside gets an answer
@@ -125,8 +136,7 @@ advance(struct master *m)
 	struct server *s = m->server;
 	int64_t now_ms = clock_mono_ms();
 
-	if (m->stage == STAGE_DRAINING && (m->over ||
-	    (!sched_is_busy(m->sched) && server_oldest_ms(s) < CALM_MS))) {
+	if (m->stage == STAGE_DRAINING && may_leave(m, now_ms)) {
 		m->stage = STAGE_LEAVING;
 		m->deadline_ms = now_ms + LEAVE_MS;
 		server_close(s, m->heir);
@@ -187,6 +197,7 @@ on_drain(bool heir, void *arg)
 		return;
 	log_info("draining seconds=%lld", (long long)m->conf->drain_s);
 	m->stage = STAGE_DRAINING;
+	m->deadline_ms = clock_mono_ms() + CALM_MS;
 	(void)evtimer_add(m->drained, &tv);
 	sched_drain(m->sched);
 	on_look(-1, 0, m);

@@ -97,9 +97,10 @@ class World:
                         source], check=True)
         return name + ".so"
 
-    def daemon(self, routes=ROUTES, spare=True, **settings):
-        """A daemon that is not started yet."""
+    def daemon(self, routes=ROUTES, spare=True, listener=None, **settings):
+        """A daemon that is not started yet; `listener` is its socket, held by the test."""
         d = Daemon(self, "spare" if spare else "run", routes, settings)
+        d.listener = listener
         self.daemons.append(d)
         return d
 
@@ -151,7 +152,7 @@ class Daemon:
         self.log_path = world.path(folder, "log")
         self.mount = "/jobs" if folder == "run" else "/spare"
         self.routes, self.settings = routes, settings
-        self.process = None
+        self.process = self.listener = None
         self.log_start = 0
 
     def conf(self):
@@ -176,6 +177,16 @@ class Daemon:
     def command(self, *options):
         return [self.world.path("bin", "deferd"), *options]
 
+    def activation(self):
+        """As systemd starts who is to have the socket (sd_listen_fds(3))."""
+        if not self.listener:
+            return []
+        return ["bash", "-c", 'fd=$1; shift; exec 3<&$fd; export LISTEN_PID=$$ LISTEN_FDS=1; '
+                'exec "$@"', "bash", str(self.listener.fileno())]
+
+    def passed(self):
+        return (self.listener.fileno(),) if self.listener else ()
+
     def start(self, *options):
         self.write_conf()
         spool = self.world.path(self.folder, "spool")
@@ -185,7 +196,8 @@ class Daemon:
         self.log_start = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                self.command("-f", "-c", self.conf_path, *options), env=self.env(),
+                self.activation() + self.command("-f", "-c", self.conf_path, *options),
+                env=self.env(), pass_fds=self.passed(),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
                 start_new_session=True)
         until(self.serves, "the daemon serves")
