@@ -14,15 +14,18 @@ import select
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
+import pytest
+
 from client import until
-from harness import BUILD, ME, ROOT, MASTER_USER, WORKER_USER
+from harness import BUILD, ME, ROOT, SOURCE, MASTER_USER, WORKER_USER, find_build
 from servers import free_port, program
 
 # What the documents call by name, and the house has.
 PLACES = re.compile(r"(?<![\w.~@-])/(?:etc|run|srv|tmp|var/(?:www|lib/deferd|log)|"
-                    r"usr/(?:lib/(?:cgi-bin|deferd)|share/doc/deferd))(?![\w.-])")
+                    r"usr/(?:lib/(?:cgi-bin|deferd)|local/sbin|share/doc/deferd))(?![\w.-])")
 FOLDERS = ("bin", "home", "tmp", "run/deferd", "var/www/html", "var/lib/deferd/spool", "var/log",
            "usr/lib/cgi-bin", "usr/lib/deferd", "srv", "etc/nginx/snippets",
            "etc/apache2/conf-available", "etc/apache2/conf-enabled", "etc/apache2/mods-enabled",
@@ -45,13 +48,18 @@ stop() {{
 }}
 start() {{
 	case $unit in
+	deferd) ;;
+	*)	# there is one port for all
+		for other in apache2 nginx lighttpd; do "$0" stop $other; done ;;
+	esac
+	case $unit in
 	deferd) exec deferd ;;
 	apache2) "{apache2}" -d "{house}/etc/apache2" -f apache2.conf -k start ;;
 	nginx) "{nginx}" -p "{house}" -e "{house}/var/log/nginx" -c "{house}/etc/nginx/nginx.conf" ;;
 	lighttpd) "{lighttpd}" -f "{house}/etc/lighttpd/lighttpd.conf" ;;
 	esac
 	tries=0
-	until curl -s -o /dev/null "http://127.0.0.1:{port}/"; do
+	until curl -s -o /dev/null "http://127.0.0.1:{port}/" 2>/dev/null; do
 		tries=$((tries + 1)); [ $tries -lt 200 ] || exit 1
 		sleep 0.05
 	done
@@ -73,14 +81,14 @@ STUBS = {
     "sudo": '#!/bin/sh\nexec "$@"\n',
     "deferd": '#!/bin/sh\nexec "{world}/bin/deferd" -c "{house}/etc/deferd.conf" "$@"\n',
     "deferctl": '#!/bin/sh\nexec "{build}/deferctl" "$@"\n',
-    "curl": '#!/bin/sh\nexec "{curl}" -q --noproxy "*" --max-time 60 "$@"\n',
+    "curl": '#!/bin/sh\nexec "{curl}" -q -sS --noproxy "*" --max-time 60 "$@"\n',
     "systemctl": SYSTEMCTL,
     "a2enmod": '#!/bin/sh\nfor m; do\n\techo "LoadModule ${{m}}_module ' + HIDDEN % "$m" +
                '" >"{house}/etc/apache2/mods-enabled/$m.load"\ndone\n',
     "a2enconf": '#!/bin/sh\nfor c; do\n\tln -sf "../conf-available/$c.conf" '
                 '"{house}/etc/apache2/conf-enabled/"\ndone\n',
-    "lighttpd-enable-mod": '#!/bin/sh\nfor c; do\n\tln -sf ../conf-available/*-"$c".conf '
-                           '"{house}/etc/lighttpd/conf-enabled/"\ndone\n',
+    "lighttpd-enable-mod": '#!/bin/sh\ncd "{house}/etc/lighttpd/conf-enabled" &&\n'
+                           'for c; do\n\tln -sf ../conf-available/*-"$c".conf .\ndone\n',
 }
 
 APACHE = """
@@ -133,17 +141,19 @@ include "{house}/etc/lighttpd/conf-enabled/*.conf"
 
 class House:
     def __init__(self, world):
-        self.world, self.base = world, world.path("house")
+        self.world, self.base = world, tempfile.mkdtemp(prefix="house-", dir=world.base)
+        os.chmod(self.base, 0o755)
         self.port = free_port()
         for folder in FOLDERS:
             os.makedirs(self.path(folder), exist_ok=True)
         if ROOT:
             for folder in ("var/lib/deferd", "var/lib/deferd/spool"):
                 shutil.chown(self.path(folder), MASTER_USER)
-        os.chmod(self.path("tmp"), 0o1777)
-        os.chmod(self.path("home"), 0o1777)
+        for folder in ("tmp", "home", "var/log"):
+            os.chmod(self.path(folder), 0o1777)
         self.env = {**os.environ, "HOME": self.path("home"), "LC_ALL": "C",
                     "PATH": f"{self.path('bin')}:{os.environ['PATH']}:/usr/sbin:/sbin",
+                    "APACHE_RUN_DIR": self.path("run"),
                     "DEFERD_LIBEXECDIR": world.path("bin"),
                     "DEFERD_CONTROL": self.path("run/deferd/control.sock"),
                     "DEFERD_SOCKET": self.path("run/deferd/deferd.sock")}
@@ -155,8 +165,9 @@ class House:
         self.servers()
         shutil.copy(world.path("modules", "answer.so"), self.path("usr/lib/deferd"))
         shutil.copy(world.door, self.path("usr/lib/cgi-bin"))
+        world.install(find_build("deferd-check"), "bin", "deferd-check")
         include = self.put("home/deferd.h", "")
-        shutil.copy(os.path.join(os.path.dirname(__file__), "../../daemon/worker/deferd.h"), include)
+        shutil.copy(os.path.join(SOURCE, "daemon/worker/deferd.h"), include)
         self.env["C_INCLUDE_PATH"] = self.path("home")
         self.configure(ANSWER)
         self.shell = None
@@ -174,7 +185,7 @@ class House:
 
     def servers(self):
         loads = "".join(f"LoadModule {m}_module {HIDDEN % m}\n" for m in
-                        ("mpm_event", "authz_core", "alias", "env"))
+                        ("mpm_event", "authz_core", "authz_host", "alias", "env"))
         temp = "".join(f"{kind}_temp_path {self.path('tmp')}/{kind};\n" for kind in
                        ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         self.put("etc/apache2/apache2.conf", APACHE.format(
@@ -183,6 +194,8 @@ class House:
             **self.names, temp=temp, user="user www-data;" if ROOT else ""))
         self.put("etc/lighttpd/lighttpd.conf", LIGHTTPD.format(
             **self.names, user='server.username = "www-data"' if ROOT else ""))
+        with open(os.path.join(SOURCE, "debian/conf-available/deferd.conf")) as f:
+            self.put("etc/apache2/conf-available/deferd.conf", self.inside(f.read()))
         if os.path.exists("/etc/nginx/scgi_params"):
             shutil.copy("/etc/nginx/scgi_params", self.path("etc/nginx"))
 
@@ -190,7 +203,7 @@ class House:
 
     def inside(self, text):
         text = PLACES.sub(lambda m: self.base + m.group(), text)
-        return re.sub(r"http://localhost(?=[/\s]|$)", f"http://127.0.0.1:{self.port}", text)
+        return re.sub(r"http://localhost(?=[/$\s]|$)", f"http://127.0.0.1:{self.port}", text)
 
     def outside(self, text):
         text = text.replace(f"http://127.0.0.1:{self.port}", "http://localhost")
@@ -208,19 +221,21 @@ class House:
             text = re.sub(r'^(user|run-as)\s*=.*\n', "", text, flags=re.M)
         elif not re.search(r"^peers\s*=", text, re.M):
             lines += [f'peers = {{ "{ME}" }}']
-        if "sqlite" not in self.version():
+        if not find_build("deferd-check"):      # a build without SQLite
             lines = [line.replace("sqlite:/var/lib/deferd/tasks.db", "memory") for line in lines]
         self.put(path, self.inside("\n".join(lines) + "\n" + text))
-
-    def version(self):
-        """Whether there is SQLite in it."""
-        return "sqlite" if os.path.exists(os.path.join(BUILD, "deferd-check")) else "memory"
 
     def file(self, path, text, mode=0o644):
         if os.path.basename(path) == "deferd.conf" and "conf-available" not in path:
             self.configure(text, path)
         else:
             self.put(path, self.inside(text), mode)
+
+    def need(self, server):
+        """Skips what a web server is missing for."""
+        if not program(server):
+            (pytest.fail if os.environ.get("DEFERD_REQUIRE") == "1" else pytest.skip)(
+                f"{server} is missing")
 
     def say(self, command, timeout=30):
         """One command in the house's shell; what it prints, and its status."""
@@ -232,14 +247,13 @@ class House:
         self.shell.stdin.write(self.inside(command).encode() + b"\nprintf '" + mark + b"%s\\n' $?\n")
         self.shell.stdin.flush()
         got, deadline = b"", time.monotonic() + timeout
-        while not re.search(re.escape(mark) + rb"\d+\n\Z", got):
+        while not (end := re.search(re.escape(mark) + rb"(\d+)\n", got)):
             wait = max(0, deadline - time.monotonic())
             assert select.select([self.shell.stdout], [], [], wait)[0], f"$ {command}: hangs: {got}"
             chunk = os.read(self.shell.stdout.fileno(), 65536)
             assert chunk, f"the shell has ended: {command}: {got}"
             got += chunk
-        got, _, status = got.rpartition(mark)
-        return self.outside(got.decode(errors="replace")), int(status)
+        return self.outside(got[:end.start()].decode(errors="replace")), int(end[1])
 
     def converse(self, text):
         """A whole example: every command prints what stands below it."""
