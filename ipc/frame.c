@@ -123,6 +123,7 @@ static const struct field follow[] = {
 static const struct field err[] = {
 	ID(err.id),
 	U32(err.attempt, 1, UINT32_MAX),
+	U64(err.at),
 	BYTES(err.text),
 };
 

@@ -136,7 +136,8 @@ struct frame {
 		struct {
 			unsigned char id[TASK_ID_BYTES];
 			uint32_t attempt;
-			struct frame_bytes text; /* any bytes */
+			uint64_t at;	/* bytes it had written before these */
+			struct frame_bytes text; /* any bytes; may be none */
 		} err;			/* STDERR */
 		struct {
 			unsigned char id[TASK_ID_BYTES];

@@ -105,6 +105,7 @@ sample(enum frame_kind kind)
 	case FRAME_STDERR:
 		memset(f.u.err.id, 0x56, TASK_ID_BYTES);
 		f.u.err.attempt = 2;
+		f.u.err.at = 1ULL << 40;
 		f.u.err.text = (struct frame_bytes){ "a\0b\n", 4 };
 		break;
 	default:

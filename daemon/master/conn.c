@@ -14,6 +14,7 @@ conn_close(struct conn *c)
 		return;
 	if (c->state == CONN_WAIT)
 		sched_wait_end(&c->u.waiter);
+	conn_log_free(c);
 	c->state = CONN_CLOSED;
 	if (c->readable != NULL)
 		event_del(c->readable);
@@ -38,6 +39,7 @@ conn_free(struct conn *c)
 	if (c->has_req)
 		request_fini(&c->req);
 	conn_list_free(c);
+	conn_log_free(c);
 	free(c->claim);
 	blob_unref(&c->block);
 	buf_fini(&c->head);
@@ -87,6 +89,9 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		break;
 	case CONN_WAIT:
 		conn_on_waiting(c);
+		break;
+	case CONN_FOLLOW:
+		conn_on_following(c);
 		break;
 	case CONN_DRAIN:
 		conn_on_drainable(c);

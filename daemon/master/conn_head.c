@@ -54,6 +54,9 @@ act(struct conn *c)
 	case ROUTE_INFO:
 		conn_read_info(c, t, conn_on_info);
 		break;
+	case ROUTE_LOG:
+		conn_show_log(c, t);
+		break;
 	case ROUTE_OPTIONS:
 		conn_reply(c, view_no_content(&c->answer, t, to.allow));
 		break;

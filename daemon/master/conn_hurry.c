@@ -34,6 +34,9 @@ conn_hurry(struct conn *c)
 		answer_now(c);
 		conn_reply(c, 0);	/* it is made */
 		break;
+	case CONN_FOLLOW:
+		conn_log_end(c);
+		break;
 	default:
 		break;			/* it is being answered, or soon will */
 	}

@@ -6,6 +6,7 @@
  *	conn_link	what is asked at the link of a task
  *	conn_operate	what the operator asks for, who may see and do more
  *	conn_list	the list of tasks
+ *	conn_log	what a task has written to stderr
  *	conn_wait	requests held until their task ends
  *	conn_answer	sending what was decided
  *	conn_hurry	who has not finished asking when the master ends
@@ -34,6 +35,7 @@ enum conn_state {
 	CONN_BODY,
 	CONN_STORE,
 	CONN_WAIT,
+	CONN_FOLLOW,
 	CONN_DRAIN,
 	CONN_ANSWER,
 	CONN_LINGER,
@@ -47,7 +49,7 @@ struct conn {
 	struct stream	 sock;		/* the connection; closed behind a door */
 	struct stream	 passed[DOOR_FDS]; /* stdin and stdout of a door */
 	struct stream	*in, *out;	/* where body and answer go */
-	struct event	*readable;	/* of sock: HEAD, WAIT, DRAIN, LINGER */
+	struct event	*readable;	/* of sock: HEAD, WAIT, FOLLOW, DRAIN, LINGER */
 	int64_t		 deadline_ms;	/* monotonic: HEAD, DRAIN, LINGER */
 	struct buf	 head;		/* and what came behind it */
 	struct blob	*block;		/* the request block */
@@ -72,6 +74,7 @@ struct conn {
 		struct asking	 asking;
 		struct store_checkup checkup;
 	} u;				/* STORE */
+	struct conn_follow *follow;	/* owned; NULL: not FOLLOW */
 	struct lister	*lister;	/* owned; NULL: no list is being made */
 };
 
@@ -148,8 +151,15 @@ void	conn_list_free(struct conn *);
 
 /* --- conn_log.c ---------------------------------------------------------- */
 
-/* <link>/log: what the task has written to stderr. */
+/* <link>/log: what the task has written to stderr; ?follow=1: as it comes. */
 void	conn_show_log(struct conn *, const struct task *);
+void	conn_log_free(struct conn *);
+
+/* The stream ends before the task does: we have to. */
+void	conn_log_end(struct conn *);
+
+/* sock is readable in FOLLOW. */
+void	conn_on_following(struct conn *);
 
 /* --- conn_wait.c --------------------------------------------------------- */
 

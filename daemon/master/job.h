@@ -36,6 +36,7 @@ struct job {
 	/* proc */
 	UT_hash_handle	 hh;		/* by id */
 	bool		 held;		/* from proc_run() until ended() */
+	bool		 followed;	/* its stderr is wanted as it comes */
 	struct job	*prev, *next;	/* waiting for a slot */
 	struct proc_slot *slot;		/* reserved or running there; or NULL */
 	struct body	 spool;		/* its response, if it was large */

@@ -66,6 +66,26 @@ proc_each(const struct proc *p, void (*each)(const struct job *, void *arg),
 		each(job, arg);
 }
 
+static void
+tell_followed(struct job *job)
+{
+	struct frame f = { .kind = FRAME_FOLLOW };
+
+	if (job->slot == NULL || job->slot->state != SLOT_BUSY)
+		return;
+	memcpy(f.u.follow.id, job->id, TASK_ID_BYTES);
+	f.u.follow.attempt = job->attempt;
+	f.u.follow.on = job->followed;
+	worker_tell(job->slot->worker, &f);
+}
+
+void
+proc_follow(struct job *job, bool on)
+{
+	job->followed = on;
+	tell_followed(job);
+}
+
 static int
 send_run(struct proc_slot *s, struct job *job, const struct conf_route *r)
 {
@@ -133,6 +153,8 @@ proc_place(struct proc *p, struct job *job)
 		s->state = SLOT_BUSY;
 		start_clock(s, &r->limits);
 		message_fini(&job->request);
+		if (job->followed)
+			tell_followed(job);
 		return true;
 	}
 	if (s != NULL && (errno == EPIPE || errno == ECONNRESET))
@@ -285,6 +307,7 @@ proc_free(struct proc *p)
 	DL_CONCAT(p->dead, p->workers);
 	DL_FOREACH_SAFE(p->dead, w, tmp)
 		worker_free(w);
+	proc_free_codes(p);
 	wire_close(&p->launcher);
 	event_free(p->bury);
 	free(p);
@@ -293,7 +316,6 @@ proc_free(struct proc *p)
 int
 proc_ready(struct proc *p)
 {
-	proc_free_codes(p);
 	struct frame f = { .kind = FRAME_READY };
 
 	return wire_send(&p->launcher, &f, NULL);

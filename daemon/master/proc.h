@@ -47,6 +47,8 @@ struct proc_events {
 	const struct conf_route *(*route)(const struct job *, void *arg);
 	/* A spool file for a response: 0, or -1 with errno. */
 	int	(*spool)(struct job *, void *arg);
+	/* It has written to stderr, and is followed: a STDERR frame. */
+	void	(*said)(struct job *, const struct frame *, void *arg);
 	/*
 	 * The launcher asks to finish (heir: others will listen where this
 	 * master did), has new settings (owned fd), or has gone.
@@ -123,6 +125,12 @@ struct asking {
  */
 int	proc_ask(struct proc *, struct asking *)
 	__attribute__((warn_unused_result));
+
+/*
+ * Its stderr is wanted as it comes, or no more; again: once more from the
+ * beginning.  Where it runs by now, at least one said() will follow.
+ */
+void	proc_follow(struct job *, bool on);
 
 /* Jobs that exist, whoever holds them. */
 size_t	proc_count(const struct proc *);

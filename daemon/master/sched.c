@@ -116,6 +116,7 @@ sched_move(struct sched *s, struct task *t, const struct store_op *op)
 		sched_unshare(s, t->id);
 		sched_client_remove(s, t->id);
 		sched_wake(s, t);
+		sched_unfollow(s, t);
 	}
 }
 
@@ -204,6 +205,8 @@ sched_drain(struct sched *s)
 {
 	s->draining = true;
 	sched_wait_release(s, SIZE_MAX);
+	sched_unfollow_queued(s);
+	sched_dispatch(s);	/* where the drain ends a pause */
 	sched_check_quiet(s);
 }
 
@@ -287,7 +290,8 @@ sched_new(struct event_base *base, struct store *store,
 	struct sched *s = calloc(1, sizeof(*s));
 	const struct proc_events events = {
 		.ended = sched_on_ended, .room = sched_on_room, .route = sched_on_route,
-		.spool = sched_on_spool, .drain = on_drain, .reload = on_reload,
+		.spool = sched_on_spool, .said = sched_on_said,
+		.drain = on_drain, .reload = on_reload,
 		.launcher_gone = on_launcher_gone, .arg = s,
 	};
 

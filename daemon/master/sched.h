@@ -222,6 +222,32 @@ void	sched_wait_gate(struct sched *, bool (*may_call)(void *), void *arg);
 void	sched_wait_resume(struct sched *);
 
 /*
+ * Embedded in the object of whoever follows a task: hears what it writes to
+ * stderr, all of its tries, until it has ended.
+ */
+struct follower {
+	/* The next bytes, at first perhaps none; so many before them are lost. */
+	void		(*said)(struct follower *, const void *, size_t len,
+			    uint64_t missed);
+	/* It has ended, or we are about to; task: as it is now. */
+	void		(*done)(struct follower *, const struct task *);
+
+	struct sched	*sched;		/* private from here */
+	struct following *of;
+	uint32_t	 attempt;
+	uint64_t	 at;		/* of this attempt he has so many bytes */
+	struct follower	*prev, *next;
+};
+
+/*
+ * Follows this unfinished task; it begins with what there is so far.  -1
+ * without memory; done() is called once, unless sched_follow_end() was.
+ */
+int	sched_follow(struct sched *, const struct task *, struct follower *)
+	__attribute__((warn_unused_result));
+void	sched_follow_end(struct follower *);
+
+/*
  * Loads what is said of a task (STORE_LOAD_INFO), whatever its state; nothing
  * is owed afterwards.
  */

@@ -42,6 +42,7 @@ struct sched {
 	struct leaving	*leaving;	/* utlist: rows of expired tasks */
 	struct waiting	*waiting;	/* uthash, by task: who waits for it */
 	struct waiter	*waiters;	/* utlist: all of them, oldest first */
+	struct following *following;	/* uthash, by task: who follows it */
 	struct waiter	*to_call;	/* utlist: to be called */
 	struct event	*wake;		/* calls them */
 	struct listing	*listings;	/* utlist: that walk over the table */
@@ -185,6 +186,19 @@ void	sched_list_pass(struct sched *, const struct task *);
 /* It has ended: who waits for it is called soon. */
 void	sched_wake(struct sched *, const struct task *);
 void	sched_on_wake(evutil_socket_t, short, void *);
+
+/* --- sched_follow.c ---------------------------------------------------------- */
+
+/* It has ended. */
+void	sched_unfollow(struct sched *, const struct task *);
+
+/* What does not run will not begin to, since we end. */
+void	sched_unfollow_queued(struct sched *);
+bool	sched_is_followed(const struct sched *,
+	    const unsigned char id[TASK_ID_BYTES]);
+
+/* for proc.h's struct proc_events */
+void	sched_on_said(struct job *, const struct frame *, void *);
 
 /* --- sched_share.c ----------------------------------------------------------- */
 

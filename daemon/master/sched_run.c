@@ -39,6 +39,7 @@ sched_job_reserve(struct sched *s, unsigned int route, const unsigned char *id)
 		return NULL;
 	job->route = route;
 	job->arg = s;
+	job->followed = sched_is_followed(s, id);
 	r->njobs++;
 	return job;
 }

@@ -714,6 +714,35 @@ view_text(struct answer *a, const struct request *req, const char *type,
 	return 0;
 }
 
+/* Any bytes: nothing may take it for something else (WHATWG Fetch, nosniff). */
+static int
+put_log(struct answer *a, const struct task *t)
+{
+	return begin(a, 200) || put_task(a, t) || put_own(a) ||
+	    put(a, "Content-Type", "text/plain; charset=utf-8") ||
+	    put(a, "X-Content-Type-Options", "nosniff");
+}
+
+int
+view_log(struct answer *a, const struct request *req, const struct task *t,
+    const void *text, size_t len)
+{
+	a->body.bytes = blob_new(text, len);
+	a->body.size = len;
+	if (end(a, a->body.bytes == NULL || put_log(a, t) ||
+	    put_number(a, "Content-Length", a->body.size)) == -1)
+		return -1;
+	drop_unwanted_body(a, req);
+	return 0;
+}
+
+/* nginx would hold back what is less than its buffer. */
+int
+view_log_stream(struct answer *a, const struct task *t)
+{
+	return end(a, put_log(a, t) || put(a, "X-Accel-Buffering", "no"));
+}
+
 int
 view_html(struct answer *a, const struct request *req, const char *nonce,
     const struct buf *page)

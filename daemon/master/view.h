@@ -120,6 +120,16 @@ int	view_no_content(struct answer *, const struct task *,
 	    unsigned int allow)
 	__attribute__((warn_unused_result));
 
+/*
+ * 200 with what a task has written to stderr; copies it.  Or only the head of
+ * that, without Content-Length: the text follows as it comes.
+ */
+int	view_log(struct answer *, const struct request *, const struct task *,
+	    const void *text, size_t len)
+	__attribute__((warn_unused_result));
+int	view_log_stream(struct answer *, const struct task *)
+	__attribute__((warn_unused_result));
+
 /* 200 with a text of ours of this Content-Type; copies it. */
 int	view_text(struct answer *, const struct request *, const char *type,
 	    const struct buf *text)

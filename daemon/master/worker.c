@@ -214,6 +214,16 @@ worker_progress(struct worker *w, const struct frame *f)
 	job->percent = (int)f->u.progress.percent;
 }
 
+/* One that comes when nobody follows any more was under way. */
+static void
+worker_stderr(struct worker *w, const struct frame *f)
+{
+	struct job *job = job_of_frame(w, f->u.err.id, f->u.err.attempt);
+
+	if (job != NULL && job->followed)
+		w->proc->events.said(job, f, w->proc->events.arg);
+}
+
 static void
 worker_hello(struct worker *w, const struct frame *f)
 {
@@ -263,6 +273,9 @@ worker_on_frame(struct wire *wire, const struct frame *f, const int *fds)
 		break;
 	case FRAME_PROGRESS:
 		worker_progress(w, f);
+		break;
+	case FRAME_STDERR:
+		worker_stderr(w, f);
 		break;
 	default:
 		proc_close_fds(f, fds);

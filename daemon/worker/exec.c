@@ -243,7 +243,7 @@ run_take(struct run *r, enum ear ear, size_t len)
 		run_answer(r, len);
 		break;
 	case EAR_ERR:
-		tail_add(&job->tail, r->chunk, len, job_now_ms());
+		job_said(job, r->chunk, len);
 		break;
 	default:
 		progress_add(&job->progress, r->chunk, len);

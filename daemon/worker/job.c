@@ -72,6 +72,7 @@ struct job *
 job_new(const struct job_world *world, const struct frame *f, int fd)
 {
 	struct job *job = calloc(1, sizeof(*job));
+	const struct tail_sink sink = { job_log_line, job_log_skipped, job };
 	size_t i;
 
 	if (job == NULL || job_copy(job, f) == -1) {
@@ -85,6 +86,8 @@ job_new(const struct job_world *world, const struct frame *f, int fd)
 	for (i = 0; i < TASK_ID_BYTES; i++)
 		snprintf(job->id_text + 2 * i, 3, "%02x", job->id[i]);
 	job->attempt = f->u.run.attempt;
+	pthread_mutex_init(&job->tail_lock, NULL);
+	tail_init(&job->tail, &sink);
 	job->body_fd = fd;
 	job->body_size = f->u.run.body_size;
 	job->spool_fd = -1;
@@ -99,10 +102,10 @@ job_free(struct job *job)
 		close(job->body_fd);
 	if (job->spool_fd != -1)
 		close(job->spool_fd);
-	if (job->route != NULL) {
+	if (job->route != NULL)
 		response_fini(&job->response);
-		tail_fini(&job->tail);
-	}
+	tail_fini(&job->tail);
+	pthread_mutex_destroy(&job->tail_lock);
 	env_fini(&job->env);
 	if (job->has_req)
 		request_fini(&job->req);
@@ -167,7 +170,6 @@ bool
 job_prepare(struct job *job)
 {
 	const struct conf *conf = job->world->conf;
-	const struct tail_sink sink = { job_log_line, job_log_skipped, job };
 	const struct env_task about = { job->id_text, job->body_size,
 	    conf->pools[job->world->pool].module == NULL };
 	const struct conf_route *route = job_find_route(job);
@@ -191,7 +193,6 @@ job_prepare(struct job *job)
 	response_init(&job->response, (size_t)conf->inline_bytes,
 	    (uint64_t)route->limits.max_response_bytes,
 	    job->req.method == METHOD_HEAD);
-	tail_init(&job->tail, &sink);
 	progress_init(&job->progress);
 	return true;
 }
@@ -222,7 +223,7 @@ job_encode(struct buf *b, const struct frame *f)
 	}
 }
 
-static void
+void
 job_send(const struct job_world *world, const struct frame *f)
 {
 	struct buf b;

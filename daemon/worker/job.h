@@ -7,11 +7,14 @@
  * to the master.  They differ only in how user code is run.
  *
  * While it runs the main thread reaches it for two things only, `cancelled`
- * and the spool descriptor, and rings `bell`, an eventfd.
+ * and the spool descriptor, and rings `bell`, an eventfd; and it reads the
+ * tail of stderr for those who follow it, so that a master that is slow to
+ * hear of that never stops the task.
  */
 #ifndef DAEMON_WORKER_JOB_H
 #define DAEMON_WORKER_JOB_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,7 +51,13 @@ struct job {
 	int		 body_fd;	/* owned */
 	uint64_t	 body_size;
 
+	/* both threads': what it says on stderr, and who hears it */
+	pthread_mutex_t	 tail_lock;
+	struct tail	 tail;
+
 	/* the main thread's, while it runs */
+	bool		 followed;	/* the master wants stderr as it comes */
+	uint64_t	 err_at;	/* and has so much of it */
 	atomic_bool	 cancelled;
 	atomic_bool	 spool_came;	/* the next two may be read */
 	int		 spool_fd;	/* owned; taken by the thread */
@@ -62,7 +71,6 @@ struct job {
 	bool		 has_req;
 	struct env	 env;
 	struct response	 response;
-	struct tail	 tail;
 	struct progress	 progress;
 
 	/* how it ended; job_fail() and friends */
@@ -96,7 +104,11 @@ void	job_end(struct job *, enum frame_outcome, const char *fmt, ...)
  */
 void	job_end_by_response(struct job *);
 
-/* Frames to the master.  A worker that cannot send is done for: it exits. */
+/*
+ * Frames to the master, which wait until it takes them.  A worker that cannot
+ * send is done for: it exits.
+ */
+void	job_send(const struct job_world *, const struct frame *);
 void	job_send_hello(const struct job_world *, unsigned int slots);
 void	job_send_need_spool(struct job *);
 void	job_send_done(struct job *);
@@ -113,6 +125,20 @@ void	job_mute(void);
 
 /* Tells of progress, if there is something to tell and it is time. */
 void	job_send_progress(struct job *, int64_t now_ms);
+
+/* The thread: the task has written this to stderr. */
+void	job_said(struct job *, const void *, size_t len);
+
+/*
+ * Main thread: FOLLOW arrived; it begins with all that is kept.  Then what
+ * came since the last time, if the master takes it now; else what is kept of
+ * it later.
+ */
+void	job_follow(struct job *, bool on);
+void	job_send_stderr(struct job *);
+
+/* The thread, before job_send_done(): the rest of it. */
+void	job_send_last_stderr(struct job *);
 
 /* Main thread: CANCEL and SPOOL arrived.  job_spool takes fd. */
 void	job_cancel(struct job *);

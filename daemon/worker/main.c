@@ -205,6 +205,9 @@ worker_take(struct worker *w, const struct frame *f, int fd)
 	case FRAME_SPOOL:
 		pool_spool(&w->pool, f, fd);
 		return 0;
+	case FRAME_FOLLOW:
+		pool_follow(&w->pool, f);
+		return 0;
 	case FRAME_RETIRE:
 		pool_retire(&w->pool);
 		return 0;
@@ -251,7 +254,7 @@ worker_serve(struct worker *w)
 	};
 
 	for (;;) {
-		if (poll(fd, N, -1) == -1)
+		if (poll(fd, N, pool_feed(&w->pool) ? POOL_FEED_MS : -1) == -1)
 			continue;
 		if (fd[TERM].revents != 0)
 			worker_die(w, 0);

@@ -275,11 +275,10 @@ static void
 task_log(struct deferd_task *t, const char *text)
 {
 	size_t len = strlen(text);
-	int64_t now = job_now_ms();
 
-	tail_add(&t->job->tail, text, len, now);
+	job_said(t->job, text, len);
 	if (len > 0 && text[len - 1] != '\n')
-		tail_add(&t->job->tail, "\n", 1, now);
+		job_said(t->job, "\n", 1);
 }
 
 static const struct deferd_api module_api = {

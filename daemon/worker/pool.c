@@ -77,6 +77,7 @@ thread_do(struct pool_thread *t, struct job *job)
 	thread_leave(t);
 	log_debug("done task=%s attempt=%u outcome=%d reason=%s", job->id_text,
 	    job->attempt, (int)job->outcome, job->reason);
+	job_send_last_stderr(job);
 	job_send_done(job);
 	slate_clear(t->slot);
 	job_free(job);
@@ -223,7 +224,10 @@ pool_run(struct pool *pool, const struct frame *f, int fd)
 	return -1;
 }
 
-/* The thread that has this job, locked so that it stays; or NULL. */
+/*
+ * The thread that has this job, locked so that it stays; or NULL.  All frames
+ * about a job begin with its id and attempt.
+ */
 static struct pool_thread *
 pool_hold(struct pool *pool, const struct frame *f)
 {
@@ -264,6 +268,36 @@ pool_spool(struct pool *pool, const struct frame *f, int fd)
 	}
 	job_spool(t->job, fd, f->u.job.error);
 	pthread_mutex_unlock(&t->lock);
+}
+
+void
+pool_follow(struct pool *pool, const struct frame *f)
+{
+	struct pool_thread *t = pool_hold(pool, f);
+
+	if (t == NULL)
+		return;
+	job_follow(t->job, f->u.follow.on);
+	pthread_mutex_unlock(&t->lock);
+}
+
+bool
+pool_feed(struct pool *pool)
+{
+	struct pool_thread *t;
+	bool any = false;
+	unsigned int i;
+
+	for (i = 0; i < pool->nthreads; i++) {
+		t = &pool->threads[i];
+		pthread_mutex_lock(&t->lock);
+		if (t->job != NULL && t->job->followed) {
+			job_send_stderr(t->job);
+			any = true;
+		}
+		pthread_mutex_unlock(&t->lock);
+	}
+	return any;
 }
 
 void

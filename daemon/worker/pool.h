@@ -60,6 +60,14 @@ int	pool_run(struct pool *, const struct frame *, int fd)
 	__attribute__((warn_unused_result));
 void	pool_cancel(struct pool *, const struct frame *);
 void	pool_spool(struct pool *, const struct frame *, int fd);
+void	pool_follow(struct pool *, const struct frame *);
+
+/*
+ * Sends what the jobs that are followed have written to stderr.  True if
+ * there are such: call again after POOL_FEED_MS.
+ */
+#define POOL_FEED_MS	100
+bool	pool_feed(struct pool *);
 
 /* No more jobs come.  idle_fd becomes readable when the last is answered. */
 void	pool_retire(struct pool *);

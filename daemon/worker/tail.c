@@ -32,6 +32,7 @@ tail_keep(struct tail *t, const char *data, size_t len)
 {
 	size_t have = buf_len(&t->kept);
 
+	t->total += len;
 	if (len > TAIL_MAX) {
 		data += len - TAIL_MAX;
 		len = TAIL_MAX;

@@ -31,6 +31,7 @@ struct tail_sink {
 struct tail {
 	struct tail_sink sink;
 	struct buf	 kept;
+	uint64_t	 total;		/* bytes that came, kept or not */
 	char		*line;		/* TAIL_LINE_MAX bytes, or NULL */
 	size_t		 line_len;	/* may exceed what is stored of it */
 	struct bucket	 bucket;	/* of lines that may be logged */
