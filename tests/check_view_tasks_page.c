@@ -190,6 +190,19 @@ START_TEST(a_running_task)
 }
 END_TEST
 
+/* Though its bytes are still where the next list's would stand. */
+START_TEST(a_task_is_in_one_list)
+{
+	const char *row;
+
+	page_of(RUNNING);
+	row = strstr(text, "<li ");
+	ck_assert_ptr_nonnull(row);
+	ck_assert_ptr_null(strstr(row + 1, "<li "));
+	has("<ul></ul>");
+}
+END_TEST
+
 START_TEST(a_queued_task)
 {
 	task.state = TASK_QUEUED;
@@ -499,6 +512,7 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, it_is_a_page_like_the_others);
 	tcase_add_test(tc, a_running_task);
+	tcase_add_test(tc, a_task_is_in_one_list);
 	tcase_add_test(tc, a_queued_task);
 	tcase_add_test(tc, a_failure_says_why);
 	tcase_add_test(tc, a_failure_without_a_word);

@@ -66,8 +66,10 @@ static struct scale
 choose_scale(double highest, enum chart_unit unit)
 {
 	static const double factors[] = { 2, 2.5, 2 };	/* from 1 to 10 */
-	struct scale s = { .step = unit == CHART_COUNT ? 1 : 0.001 };
+	struct scale s = { .step = 1 };
 
+	if (unit == CHART_SECONDS && highest > 0)
+		s.step = 0.001;
 	for (int i = 0; highest / s.step > LINES_MAX; i = (i + 1) % 3)
 		s.step *= factors[i];
 	while (s.lines < LINES_MAX && s.lines * s.step < highest)

@@ -295,13 +295,14 @@ static int
 end_list(struct view_list *l, bool more)
 {
 	char count[2 * VIEW_NUMBER_TEXT];
+	size_t len = buf_len(&l->rows);
 	const struct view_hole holes[] = {
 		{ "id", lists[l->part].id, false, 0 },
 		{ "name", lists[l->part].name, false, 0 },
 		{ "count", count, false, 0 },
 		{ "none", l->count == 0 ? lists[l->part].none : "", false, 0 },
-		{ "rows", (const char *)buf_data(&l->rows), true,
-		    buf_len(&l->rows) },
+		{ "rows", len > 0 ? (const char *)buf_data(&l->rows) : "",
+		    true, len },
 	};
 	int failed;
 

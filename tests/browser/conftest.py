@@ -6,6 +6,7 @@ mod_cgid and a real deferd: the world is that of tests/system.
 import importlib.util
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -81,9 +82,9 @@ class Browser:
         self.complaints.clear()
 
     def requests(self, resource=None):
-        """URLs asked for so far, in order; `resource`: only Document, Fetch ..."""
+        """URLs asked for so far, without passwords; `resource`: only Document, Fetch ..."""
         self.listen()
-        return [e["params"]["request"]["url"] for e in self.events
+        return [re.sub("//[^/@]*@", "//", e["params"]["request"]["url"]) for e in self.events
                 if e["method"] == "Network.requestWillBeSent" and
                 resource in (None, e["params"].get("type"))]
 
