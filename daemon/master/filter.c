@@ -109,6 +109,18 @@ read_limit(struct filter *f, const char *value)
 	return true;
 }
 
+static bool
+read_refresh(struct filter *f, const char *value)
+{
+	uint64_t n;
+
+	if (!field_number(field_of(value), UINT32_MAX, &n) || n < 1 ||
+	    n > FILTER_REFRESH_MAX)
+		return false;
+	f->refresh_s = (unsigned int)n;
+	return true;
+}
+
 static const struct parameter {
 	const char	*name;
 	bool		 (*read)(struct filter *, const char *value);
@@ -121,6 +133,7 @@ static const struct parameter {
 	{ "older", read_older, "a number of seconds" },
 	{ "newer", read_newer, "a number of seconds" },
 	{ "limit", read_limit, "a number from 1 to 1000" },
+	{ "refresh", read_refresh, "a number from 1 to 3600" },
 };
 
 static const struct parameter *
@@ -151,7 +164,7 @@ read_pair(struct filter *f, char *pair, char why[FILTER_WHY_MAX])
 	}
 	if ((p = find(pair)) == NULL) {
 		(void)snprintf(why, FILTER_WHY_MAX, "%.32s: expected state, "
-		    "route, owner, older, newer or limit", pair);
+		    "route, owner, older, newer, limit or refresh", pair);
 		return 400;
 	}
 	if (value == NULL || *value == '\0' || p->read(f, value))
@@ -189,6 +202,8 @@ filter_passes(const struct filter *f, const struct task *t, int64_t now_ms)
 {
 	int64_t age_ms = now_ms - t->created_ms;
 
+	if (age_ms < 0)
+		age_ms = 0;	/* the clock was set back */
 	return (f->states == 0 || (f->states & 1u << t->state)) &&
 	    (f->older_s < 0 || age_ms >= 1000 * f->older_s) &&
 	    (f->newer_s < 0 || age_ms <= 1000 * f->newer_s);
