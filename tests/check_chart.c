@@ -163,7 +163,8 @@ START_TEST(a_line_has_gaps)
 	const char *svg = draw(CHART_SECONDS, &s, 1);
 
 	has(svg, "<path class=\"line s-running\" "
-	    "d=\"M0.5 75.00h0M2.5 50.00h0L3.5 0.00\"/>");
+	    "d=\"M0.5 75.00M2.5 50.00L3.5 0.00\"/>"
+	    "<path class=\"line dots s-running\" d=\"M0.5 75.00h0\"/>");
 	has(svg, "<title>09:00\nrunning 1 s</title>");
 	has(svg, "<title>09:01</title>");
 }

@@ -163,6 +163,7 @@ START_TEST(it_is_a_page_like_the_others)
 	has("Nothing has failed.");
 	has("deferd " PACKAGE_VERSION ", up for 1:02:03");
 	has("Times are as of 23:13:20 UTC.");
+	has_not("http-equiv=\"refresh\"");	/* not unless asked for */
 }
 END_TEST
 
@@ -398,8 +399,11 @@ START_TEST(the_filter_is_filled_in)
 	filter.newer_s = 600;
 	filter.older_s = 77;
 	filter.limit = 5;
+	filter.refresh_s = 30;
 	begin();
 	end();
+	has("<noscript><meta http-equiv=\"refresh\" content=\"30\"></noscript>");
+	has("<option value=\"30\" selected>30 seconds</option>");
 	has(CHECKED("failed"));
 	has(CHECKED("cancelled"));
 	has_not(CHECKED("running"));

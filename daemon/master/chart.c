@@ -15,7 +15,7 @@
 
 #define LINES_MAX	4	/* of the scale, above its zero */
 #define BAR_LEAST	2.0	/* a bar of one in a thousand is still seen */
-#define PLOT_WIDTH	90	/* percent; the scale's numbers are behind it */
+#define PLOT_WIDTH	87	/* percent; the scale's numbers are behind it */
 #define PLOT_TOP	6
 #define PLOT_HEIGHT	78
 
@@ -154,38 +154,63 @@ put_bars(struct buf *out, const struct chart *c, size_t series, double top)
 	return 0;
 }
 
-/* Unknown points are gaps; one between two gaps is a dot. */
+static bool
+is_known(const struct chart *c, const struct chart_series *s, size_t x)
+{
+	return x < c->points && !isnan(s->values[x]);
+}
+
+/* Unknown points are gaps. */
 static int
 put_line(struct buf *out, const struct chart *c, const struct chart_series *s,
     double top)
 {
-	bool on = false;
-
-	for (size_t x = 0; x < c->points; x++) {
-		bool known = !isnan(s->values[x]);
-
-		if (known && buf_printf(out, "%c%.1f %.2f%s", on ? 'L' : 'M',
-		    (double)x + .5, 100 - 100 * s->values[x] / top,
-		    on ? "" : "h0"))
+	for (size_t x = 0; x < c->points; x++)
+		if (is_known(c, s, x) && buf_printf(out, "%c%.1f %.2f",
+		    x > 0 && is_known(c, s, x - 1) ? 'L' : 'M',
+		    (double)x + .5, 100 - 100 * s->values[x] / top))
 			return -1;
-		on = known;
-	}
 	return 0;
+}
+
+/* A point between two gaps is no line: a dot, made by the line's round ends. */
+static int
+put_dots(struct buf *out, const struct chart *c, const struct chart_series *s,
+    double top)
+{
+	for (size_t x = 0; x < c->points; x++)
+		if (is_known(c, s, x) && !is_known(c, s, x + 1) &&
+		    (x == 0 || !is_known(c, s, x - 1)) &&
+		    buf_printf(out, "M%.1f %.2fh0", (double)x + .5,
+		    100 - 100 * s->values[x] / top))
+			return -1;
+	return 0;
+}
+
+static int
+put_one(struct buf *out, const struct chart *c, size_t series, double top)
+{
+	const struct chart_series *s = &c->series[series];
+
+	if (is_bars(s))
+		return buf_printf(out, "<path class=\"bar s-%s\" d=\"",
+		    s->name) ||
+		    put_bars(out, c, series, top) ||
+		    buf_printf(out, "\"/>") ? -1 : 0;
+	return buf_printf(out, "<path class=\"line s-%s\" d=\"", s->name) ||
+	    put_line(out, c, s, top) ||
+	    buf_printf(out, "\"/><path class=\"line dots s-%s\" d=\"",
+	    s->name) ||
+	    put_dots(out, c, s, top) ||
+	    buf_printf(out, "\"/>") ? -1 : 0;
 }
 
 static int
 put_series(struct buf *out, const struct chart *c, double top)
 {
-	for (size_t i = 0; i < c->nseries; i++) {
-		const struct chart_series *s = &c->series[i];
-
-		if (buf_printf(out, "<path class=\"%s s-%s\" d=\"",
-		    is_bars(s) ? "bar" : "line", s->name) ||
-		    (is_bars(s) ? put_bars(out, c, i, top) :
-		    put_line(out, c, s, top)) ||
-		    buf_printf(out, "\"/>"))
+	for (size_t i = 0; i < c->nseries; i++)
+		if (put_one(out, c, i, top))
 			return -1;
-	}
 	return 0;
 }
 

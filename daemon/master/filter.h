@@ -5,6 +5,7 @@
  *	route=NAME  owner=NAME	exactly this one
  *	older=SECONDS  newer=SECONDS	age since it was created: at least, at most
  *	limit=N			so many at most, 1 to 1000
+ *	refresh=SECONDS		of a page without JavaScript: loads itself again
  *
  * Pure.  A parameter without a value is one that was not given: so a form
  * sends its empty fields.  Anything that is not understood is refused, by its
@@ -21,6 +22,7 @@
 
 #define FILTER_LIMIT		100	/* if the query says nothing */
 #define FILTER_LIMIT_MAX	1000
+#define FILTER_REFRESH_MAX	3600
 #define FILTER_WHY_MAX		160	/* bytes of a complaint, NUL included */
 
 struct filter {
@@ -30,6 +32,7 @@ struct filter {
 	int64_t		 older_s;	/* -1: not asked for */
 	int64_t		 newer_s;	/* likewise */
 	unsigned int	 limit;
+	unsigned int	 refresh_s;	/* 0: not by itself */
 	char		*text;		/* owned */
 };
 

@@ -93,18 +93,35 @@ put_age(struct buf *out, int64_t seconds, bool selected)
 	return put_option(out, value, text, selected);
 }
 
-int
-view_tasks_ages(struct buf *out, int64_t chosen_s)
+/* -1: none is chosen. */
+static int
+put_ages(struct buf *out, const int64_t *offered, size_t n, int64_t chosen_s)
 {
-	static const int64_t offered[] = { 10, 60, 600, 3600, 86400 };
 	bool found = chosen_s == -1;
 
-	for (size_t i = 0; i < N(offered); i++) {
+	for (size_t i = 0; i < n; i++) {
 		if (put_age(out, offered[i], offered[i] == chosen_s))
 			return -1;
 		found = found || offered[i] == chosen_s;
 	}
 	return found ? 0 : put_age(out, chosen_s, true);
+}
+
+int
+view_tasks_ages(struct buf *out, int64_t chosen_s)
+{
+	static const int64_t offered[] = { 10, 60, 600, 3600, 86400 };
+
+	return put_ages(out, offered, N(offered), chosen_s);
+}
+
+int
+view_tasks_refreshes(struct buf *out, const struct filter *f)
+{
+	static const int64_t offered[] = { 10, 30, 60, 300 };
+
+	return put_ages(out, offered, N(offered),
+	    f->refresh_s > 0 ? (int64_t)f->refresh_s : -1);
 }
 
 static int

@@ -4,6 +4,10 @@
  * The head is written first, from the statistics; then each list when its
  * rows are there and counted.  Foreign text is cut before it is shown: this
  * page is to be read, <link>/info and <link>/log have the whole of it.
+ *
+ * With JavaScript it keeps itself up to date.  Without, it loads itself again
+ * only if that was asked for in its form: what is being typed there would be
+ * lost.
  */
 #include "config.h"
 
@@ -27,6 +31,7 @@
 #define QUERY_MAX	512		/* a longer one is not given on */
 #define TITLE_TEXT	96
 #define WHEN_TEXT	48
+#define REFRESH_TEXT	64
 #define ELLIPSIS	"\xe2\x80\xa6"
 
 /* How much of a text is shown: whole characters, as far as it is UTF-8. */
@@ -326,6 +331,7 @@ enum piece {
 	PIECE_NEWER,
 	PIECE_OLDER,
 	PIECE_LIMITS,
+	PIECE_REFRESHES,
 	PIECE_N
 };
 
@@ -349,7 +355,8 @@ put_pieces(struct buf piece[PIECE_N], const struct view_list *l)
 	    view_tasks_routes(&piece[PIECE_ROUTES], l->filter, l->stats) ||
 	    view_tasks_ages(&piece[PIECE_NEWER], l->filter->newer_s) ||
 	    view_tasks_ages(&piece[PIECE_OLDER], l->filter->older_s) ||
-	    view_tasks_limits(&piece[PIECE_LIMITS], l->filter) ? -1 : 0;
+	    view_tasks_limits(&piece[PIECE_LIMITS], l->filter) ||
+	    view_tasks_refreshes(&piece[PIECE_REFRESHES], l->filter) ? -1 : 0;
 }
 
 static const char *
@@ -378,6 +385,7 @@ fill_head(struct view_list *l, struct buf piece[PIECE_N])
 	const char *owner = l->filter->owner != NULL ? l->filter->owner : "";
 	const char *text[PIECE_N];
 	char title[TITLE_TEXT], uptime[VIEW_NUMBER_TEXT];
+	char refresh[REFRESH_TEXT] = "";
 
 	for (int i = 0; i < PIECE_N; i++) {
 		if (buf_add(&piece[i], "", 1))
@@ -385,6 +393,9 @@ fill_head(struct view_list *l, struct buf piece[PIECE_N])
 		text[i] = (const char *)buf_data(&piece[i]);
 	}
 	write_title(title, now);
+	if (l->filter->refresh_s > 0)
+		snprintf(refresh, sizeof(refresh), "<meta http-equiv=\"refresh\""
+		    " content=\"%u\">", l->filter->refresh_s);
 	view_fill_elapsed(uptime, now->uptime_ms);
 
 	const struct view_hole holes[] = {
@@ -404,6 +415,8 @@ fill_head(struct view_list *l, struct buf piece[PIECE_N])
 		{ "newer", text[PIECE_NEWER], true, 0 },
 		{ "older", text[PIECE_OLDER], true, 0 },
 		{ "limits", text[PIECE_LIMITS], true, 0 },
+		{ "refreshes", text[PIECE_REFRESHES], true, 0 },
+		{ "refresh", refresh, true, 0 },
 	};
 
 	return view_fill(&l->out, view_part_tasks_html, holes, N(holes));

@@ -31,6 +31,8 @@ int	view_tasks_routes(struct buf *, const struct filter *,
 /* For an age in seconds; -1: any. */
 int	view_tasks_ages(struct buf *, int64_t chosen_s)
 	__attribute__((warn_unused_result));
+int	view_tasks_refreshes(struct buf *, const struct filter *)
+	__attribute__((warn_unused_result));
 int	view_tasks_limits(struct buf *, const struct filter *)
 	__attribute__((warn_unused_result));
 

@@ -145,6 +145,21 @@ def test_refreshing_disturbs_nobody(js_browser, apache, daemon):
     js_browser.check(apache.control_url)
 
 
+def test_without_javascript(window, apache, daemon):
+    """Loads itself again if that is chosen; not while somebody might be typing"""
+    browser = window(False)
+    open_tasks(browser, apache)
+    assert not browser.driver.find_elements(By.CSS_SELECTOR, "meta[http-equiv=refresh]")
+    Select(browser.driver.find_element(By.NAME, "refresh")).select_by_visible_text("10 seconds")
+    browser.driver.find_element(By.CSS_SELECTOR, "#filter button").click()
+    until(lambda: "refresh=10" in browser.driver.current_url, "the form was sent")
+    task = daemon.sh("sleep 100")
+    assert not row(browser, task)
+    until(lambda: row(browser, task), "the page has loaded itself again", 40)
+    shoot_all(browser, "tasks-noscript")
+    browser.check(apache.control_url)
+
+
 def test_what_is_old_is_said(js_browser, apache, daemon):
     """No answer: the page says that what it shows is old; and stops saying so"""
     open_tasks(js_browser, apache)

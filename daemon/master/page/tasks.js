@@ -1,6 +1,6 @@
 // The page of tasks keeps itself up to date.  The filter is left alone, and so
 // is whatever is the same: the focus, what is selected, how far a text has
-// been scrolled.  Without this the page loads itself again.
+// been scrolled.
 (() => {
 	"use strict";
 	const EVERY = 5000;
