@@ -58,12 +58,19 @@ read_problem(struct talk *t, const char *about)
 	buf_fini(&body);
 }
 
+/* A request that makes no sense is the caller's fault. */
+static int
+code_of(const struct talk *t)
+{
+	return t->status == 400 ? EXIT_USAGE : EXIT_NO;
+}
+
 int
 ask_problem(struct talk *t, const char *about)
 {
 	read_problem(t, about);
 	ctl_say("%s", t->why);
-	return EXIT_NO;
+	return code_of(t);
 }
 
 /* As ask_open(), but what went wrong stands in t->why. */
@@ -78,7 +85,7 @@ open_quietly(struct talk *t, const struct ctl *ctl,
 	if (t->status < 300)
 		return EXIT_DONE;
 	read_problem(t, about);
-	return EXIT_NO;
+	return code_of(t);
 }
 
 int
@@ -118,8 +125,8 @@ ask_print(const struct ctl *ctl, const struct talk_question *q,
 	struct talk t;
 	int code = ask_open(&t, ctl, q, about);
 
-	if (code == EXIT_DONE)
-		code = ask_copy(&t);
+	if (code == EXIT_DONE && (code = ask_copy(&t)) == EXIT_DONE)
+		putchar('\n');
 	talk_close(&t);
 	return code;
 }

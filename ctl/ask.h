@@ -2,7 +2,8 @@
  * ask - questions whose failure is said to the person at once.
  *
  * All give an exit code: EXIT_DONE for an answer of the 200s; EXIT_NO for
- * another, whose problem document (RFC 9457) has been said; EXIT_AWAY.
+ * another, whose problem document (RFC 9457) has been said, but EXIT_USAGE for
+ * a 400; EXIT_AWAY.
  */
 #ifndef CTL_ASK_H
 #define CTL_ASK_H
@@ -21,7 +22,7 @@ int	ask_open(struct talk *, const struct ctl *,
 	    const struct talk_question *, const char *about)
 	__attribute__((warn_unused_result));
 
-/* The body, to stdout: as the daemon said it. */
+/* The body, a document, to stdout: as the daemon said it, and a line feed. */
 int	ask_print(const struct ctl *, const struct talk_question *,
 	    const char *about)
 	__attribute__((warn_unused_result));
@@ -45,7 +46,7 @@ int	ask_done(const struct ctl *, const struct talk_question *,
 int	ask_copy(struct talk *)
 	__attribute__((warn_unused_result));
 
-/* Says what an open answer that is no success has to say.  EXIT_NO. */
+/* Says what an open answer that is no success has to say. */
 int	ask_problem(struct talk *, const char *about);
 
 /*

@@ -19,8 +19,12 @@ ask(const struct ctl *ctl, const char *id, bool follow)
 		.query = follow ? "follow=1" : NULL,
 		.patience_s = follow ? 0 : ASK_PATIENCE_S,
 	};
-	int code = ask_print(ctl, &q, id);
+	struct talk t;
+	int code = ask_open(&t, ctl, &q, id);
 
+	if (code == EXIT_DONE)
+		code = ask_copy(&t);
+	talk_close(&t);
 	free(path);
 	return code;
 }

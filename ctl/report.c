@@ -64,7 +64,7 @@ report_state(FILE *out, const json_t *stats)
 	put_text(out, stats, "version");
 	fprintf(out, "  ");
 	put_text(out, stats, "state");
-	fprintf(out, "  process %.0f  up %s  settings %.0f\n",
+	fprintf(out, "  process %.0f  up %s  generation %.0f\n",
 	    count(stats, "pid"), seconds(stats, "uptime", up),
 	    count(stats, "generation"));
 }

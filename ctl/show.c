@@ -79,7 +79,7 @@ show_response(const json_t *doc)
 	if (!json_is_object(doc_at(doc, "http")))
 		return;
 	label("response");
-	printf("%.0f, %s bytes\n", doc_number(doc, "http.status", 0),
+	printf("%.0f, body %s\n", doc_number(doc, "http.status", 0),
 	    units_bytes(doc_number(doc, "http.size", 0), text));
 }
 
@@ -88,6 +88,7 @@ show_exit(const json_t *doc)
 {
 	double status = doc_number(doc, "exit.status", -1);
 	double signal = doc_number(doc, "exit.signal", -1);
+	double kib = doc_number(doc, "exit.max_rss_kib", 0);
 	char text[UNITS_TEXT];
 
 	if (!json_is_object(doc_at(doc, "exit")))
@@ -97,10 +98,10 @@ show_exit(const json_t *doc)
 		printf("status %.0f, ", status);
 	if (signal >= 0)
 		printf("signal %.0f, ", signal);
-	printf("cpu %s, ", units_seconds(doc_number(doc, "exit.cpu", 0),
-	    text));
-	printf("memory %s\n", units_bytes(
-	    doc_number(doc, "exit.max_rss_kib", 0) * 1024, text));
+	printf("cpu %s", units_seconds(doc_number(doc, "exit.cpu", 0), text));
+	if (kib > 0)
+		printf(", memory %s", units_bytes(kib * 1024, text));
+	putchar('\n');
 }
 
 /* The attempts that were followed by another. */

@@ -121,12 +121,15 @@ say_problem(const struct waiting *w)
 	return code == EXIT_DONE ? EXIT_AWAY : code;
 }
 
-/* One question.  EXIT_DONE with an empty state: ask again. */
+/*
+ * One question.  EXIT_DONE with an empty state: ask again.  The first one is
+ * not held: only who has been answered once waits for a daemon that is away.
+ */
 static int
 ask_once(struct waiting *w, char state[WAIT_STATE])
 {
 	int64_t asked = now_ms(), left = w->until_ms - asked;
-	int64_t hold_s = left <= 0 ? 0 : left / 1000 < HOLD_S ?
+	int64_t hold_s = !w->met || left <= 0 ? 0 : left / 1000 < HOLD_S ?
 	    left / 1000 + 1 : HOLD_S;
 	struct talk t;
 	enum talk_end end = ask_state(w, &t, hold_s);
@@ -148,7 +151,7 @@ ask_once(struct waiting *w, char state[WAIT_STATE])
 	} else if (strcmp(state, "queued") == 0 ||
 	    strcmp(state, "running") == 0) {
 		code = take_unfinished(w, &t, state,
-		    now_ms() - asked >= HELD_MS);
+		    hold_s == 0 || now_ms() - asked >= HELD_MS);
 		state[0] = '\0';
 	} else {
 		code = EXIT_DONE;

@@ -10,7 +10,7 @@ packages_build="autoconf automake gcc libc6-dev make pkg-config uuid-dev check
 # Web servers, browsers, and what else the tests speak with.
 packages_tests="python3 python3-pytest curl apache2-bin nginx lighttpd chromium
 	chromium-driver python3-selenium man2html info2www cgit mandoc sqlite3
-	jq python3-prometheus-client"
+	jq python3-prometheus-client tmux"
 
 # packages_missing NAME...: those that are not installed
 packages_missing()
