@@ -25,13 +25,13 @@ from harness import BUILD, MASTER_USER, ROOT, SANITIZED, ended, until
 from servers import WEB_USER
 
 ROUNDS = int(os.environ.get("DEFERD_RESTARTS", "3"))
-BODY = random.Random(5).randbytes(200_000)      # above `inline`: it goes through the spool
+BODY = random.Random(5).randbytes(100_000)      # above `inline`: it goes through the spool
 ROUTES = """
 route "/cat/*"    {{ exec = "{cgi}/cat.cgi" }}
 route "/sh/*"     {{ exec = "{cgi}/sh.cgi" }}
 route "/answer/*" {{ module = "answer.so" env = {{ "ANSWER_SECONDS=0" }} }}
 """
-NAP = b"sleep 0.3; printf 'Content-Type: text/plain\\n\\nslept'"
+NAP = b"sleep 0.1; printf 'Content-Type: text/plain\\n\\nslept'"
 
 durable = pytest.mark.skipif(not os.path.exists(os.path.join(BUILD, "deferd-check")),
                              reason="built without SQLite: tasks do not survive a restart")
@@ -188,7 +188,7 @@ def new_master(d, old):
 @durable
 def test_restart_under_load(lasting, start_server):
     """Master and workers replaced by SIGUSR2 again and again: nobody notices"""
-    d = lasting(routes=ROUTES, workers=1, threads=8, drain=10)
+    d = lasting(routes=ROUTES, workers=1, threads=32, drain=10)
     launcher = d.launcher()
     with Load(d, start_server("apache-mod_cgid")) as load:
         for _ in range(ROUNDS):
@@ -203,7 +203,7 @@ def test_restart_under_load(lasting, start_server):
 @durable
 def test_stop_and_start_under_load(lasting, held, start_server):
     """Ended and started anew on a socket that others hold: nobody notices"""
-    d = lasting(routes=ROUTES, workers=1, threads=8, drain=10, listener=held.socket)
+    d = lasting(routes=ROUTES, workers=1, threads=32, drain=10, listener=held.socket)
     with Load(d, start_server("apache-mod_cgid")) as load:
         for _ in range(ROUNDS):
             d.stop()
