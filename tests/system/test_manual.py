@@ -3,6 +3,7 @@ The manual pages and the program say the same: settings, options, problem types;
 and what stands under EXAMPLES works.
 """
 
+import glob
 import os
 import re
 import shutil
@@ -207,6 +208,21 @@ def test_deferctl_options():
     wanted = set(letters.replace(":", "")) | set(re.findall(r'"(\w+)"', names))
     text = section("deferctl.8", "DESCRIPTION")
     assert mdoc_options("\n".join(re.findall(r"^\.It Fl.*$", text, re.M))) == wanted
+
+
+def test_events():
+    """deferd(8) lists every event of the log, and no other."""
+    said = set()
+    for items in re.findall(r"^\.It Li (.*)$", section("deferd.8", "The log"), re.M):
+        said |= set(items.replace(" ,", "").split())
+    told = set()
+    for path in glob.glob(f"{SOURCE}/daemon/**/*.c", recursive=True):
+        with open(path) as f:
+            told |= set(re.findall(r'\blog_(?:error|warn|info|debug|fatal|at)\((?:[^"();]*,\s*)?"([a-z-]+)',
+                                   f.read()))
+    assert len(told) > 50
+    assert told - said == set(), "not in the manual"
+    assert said - told <= {"log-lost"}, "in the manual only"
 
 
 def test_module_interface():
