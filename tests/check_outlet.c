@@ -188,7 +188,7 @@ START_TEST(small_answer_in_one_write)
 	reader = p[0];
 	ck_assert_int_eq(stream_open(&target, p[1]), 0);
 	body_in_memory(1000);
-	outlet_start(&out);
+	ck_assert_int_eq(outlet_start(&out), 0);
 	ck_assert_int_eq(done_calls, 1);
 	ck_assert(read_turn(LARGE));
 	assert_got(1000);
@@ -198,7 +198,7 @@ END_TEST
 START_TEST(answer_without_a_body)
 {
 	open_target((enum way)_i);
-	outlet_start(&out);
+	ck_assert_int_eq(outlet_start(&out), 0);
 	ck_assert_int_eq(done_calls, 1);
 	ck_assert(read_turn(LARGE));
 	assert_got(0);
@@ -211,7 +211,7 @@ START_TEST(body_over_the_cap_of_the_head)
 	open_target((enum way)_i);
 	answer.head.max = strlen(HEAD);
 	body_in_memory(300000);
-	outlet_start(&out);
+	ck_assert_int_eq(outlet_start(&out), 0);
 	read_all(65536);
 	assert_got(300000);
 }
@@ -221,7 +221,7 @@ START_TEST(slow_reader)
 {
 	open_target((enum way)_i);
 	body_in_memory(65536);
-	outlet_start(&out);
+	ck_assert_int_eq(outlet_start(&out), 0);
 	read_all(100);
 	assert_got(65536);
 }
@@ -231,7 +231,7 @@ START_TEST(large_file)
 {
 	open_target((enum way)_i);
 	body_in_file(LARGE, LARGE);
-	outlet_start(&out);
+	ck_assert_int_eq(outlet_start(&out), 0);
 	ck_assert_int_eq(done_calls, 0);
 	read_all(LARGE);
 	assert_got(LARGE);
@@ -242,7 +242,7 @@ START_TEST(large_file_slow_reader)
 {
 	open_target((enum way)_i);
 	body_in_file(LARGE, LARGE);
-	outlet_start(&out);
+	ck_assert_int_eq(outlet_start(&out), 0);
 	read_all(5000);
 	assert_got(LARGE);
 }
@@ -256,7 +256,7 @@ START_TEST(cold_file)
 	ck_assert_int_eq(fsync(answer.body.fd), 0);
 	ck_assert_int_eq(posix_fadvise(answer.body.fd, 0, 0,
 	    POSIX_FADV_DONTNEED), 0);
-	outlet_start(&out);
+	ck_assert_int_eq(outlet_start(&out), 0);
 	read_all(LARGE);
 	assert_got(LARGE);
 }
@@ -275,7 +275,7 @@ send_part(enum way way, bool in_file, size_t at, size_t size)
 		body_in_memory(65536);
 	answer.body_at = at;
 	answer.body.size = size;
-	outlet_start(&out);
+	ck_assert_int_eq(outlet_start(&out), 0);
 	read_all(LARGE);
 	memmove(pattern, pattern + at, size);
 	assert_got(size);
@@ -307,7 +307,7 @@ START_TEST(part_behind_the_end)
 	body_in_file(LARGE, LARGE);
 	answer.body_at = LARGE - 10;
 	answer.body.size = 11;
-	outlet_start(&out);
+	ck_assert_int_eq(outlet_start(&out), 0);
 	read_all(LARGE);
 	ck_assert(!was_sent);
 	ck_assert_uint_eq(ngot, strlen(HEAD) + 10);
@@ -319,7 +319,7 @@ START_TEST(file_of_one_byte)
 {
 	open_target((enum way)_i);
 	body_in_file(1, 1);
-	outlet_start(&out);
+	ck_assert_int_eq(outlet_start(&out), 0);
 	read_all(LARGE);
 	assert_got(1);
 	ck_assert_int_eq(lseek(answer.body.fd, 0, SEEK_CUR), 1);
@@ -330,7 +330,7 @@ START_TEST(empty_file)
 {
 	open_target((enum way)_i);
 	body_in_file(0, 0);
-	outlet_start(&out);
+	ck_assert_int_eq(outlet_start(&out), 0);
 	read_all(LARGE);
 	assert_got(0);
 }
@@ -347,7 +347,7 @@ START_TEST(to_a_file)
 		body_in_file(LARGE, LARGE);
 	else
 		body_in_memory(1000);
-	outlet_start(&out);
+	ck_assert_int_eq(outlet_start(&out), 0);
 	ck_assert_int_eq(done_calls, 0);
 	ck_assert(outlet_busy(&out));
 	run_until_done();
@@ -365,7 +365,7 @@ START_TEST(to_null)
 		body_in_file(LARGE, LARGE);
 	else
 		body_in_memory(1000);
-	outlet_start(&out);
+	ck_assert_int_eq(outlet_start(&out), 0);
 	run_until_done();
 	ck_assert(was_sent);
 }
@@ -379,7 +379,7 @@ START_TEST(reader_has_left)
 	close(reader);
 	reader = -1;
 	body_in_memory(1000);
-	outlet_start(&out);
+	ck_assert_int_eq(outlet_start(&out), 0);
 	ck_assert_int_eq(done_calls, 1);
 	ck_assert(!was_sent);
 }
@@ -389,7 +389,7 @@ START_TEST(reader_leaves_half_way)
 {
 	open_target((enum way)_i);
 	body_in_file(LARGE, LARGE);
-	outlet_start(&out);
+	ck_assert_int_eq(outlet_start(&out), 0);
 	while (ngot < LARGE / 2) {
 		ck_assert_int_eq(done_calls, 0);
 		(void)read_turn(65536);
@@ -409,7 +409,7 @@ START_TEST(file_shorter_than_promised)
 
 	open_target((enum way)(_i % WAY_N));
 	body_in_file(len, LARGE);
-	outlet_start(&out);
+	ck_assert_int_eq(outlet_start(&out), 0);
 	read_all(LARGE);
 	ck_assert_int_eq(done_calls, 1);
 	ck_assert(!was_sent);
@@ -422,7 +422,7 @@ START_TEST(file_that_cannot_be_read)
 	open_target((enum way)_i);
 	answer.body.fd = open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
 	answer.body.size = 1000;
-	outlet_start(&out);
+	ck_assert_int_eq(outlet_start(&out), 0);
 	read_all(LARGE);
 	ck_assert(!was_sent);
 }
@@ -433,7 +433,7 @@ START_TEST(reader_never_reads)
 	open_target((enum way)_i);
 	body_in_file(LARGE, LARGE);
 	out.deadline_s = 1;
-	outlet_start(&out);
+	ck_assert_int_eq(outlet_start(&out), 0);
 	run_until_done();
 	ck_assert(!was_sent);
 }
@@ -443,7 +443,7 @@ START_TEST(given_up_half_way)
 {
 	open_target((enum way)_i);
 	body_in_file(LARGE, LARGE);
-	outlet_start(&out);
+	ck_assert_int_eq(outlet_start(&out), 0);
 	while (ngot < LARGE / 2 || outlet_busy(&out)) {
 		(void)read_turn(65536);
 		(void)event_base_loop(base, EVLOOP_NONBLOCK);

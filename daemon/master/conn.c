@@ -85,7 +85,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	switch (c->state) {
 	case CONN_HEAD:
-		conn_start(c);
+		conn_read_head(c);
 		break;
 	case CONN_WAIT:
 		conn_on_waiting(c);
@@ -111,7 +111,7 @@ conn_trust(struct conn *c)
 }
 
 struct conn *
-conn_new(const struct conn_env *env, int fd, void *owner)
+conn_new(const struct conn_env *env, void *owner)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 
@@ -119,20 +119,27 @@ conn_new(const struct conn_env *env, int fd, void *owner)
 		return NULL;
 	c->env = env;
 	c->owner = owner;
-	c->sock = (struct stream){ .fd = fd, .kind = STREAM_SOCKET };
-	c->passed[0] = c->passed[1] = STREAM_CLOSED;
+	c->sock = c->passed[0] = c->passed[1] = STREAM_CLOSED;
 	c->in = c->out = &c->sock;
 	buf_init(&c->head, HEAD_CAP);
 	buf_init(&c->share, HEAD_CAP);
 	intake_init(&c->intake);
 	outlet_init(&c->outlet);
 	answer_init(&c->answer);
-	c->readable = event_new(env->base, fd, EV_READ, on_readable, c);
-	if (c->readable == NULL) {
-		c->sock = STREAM_CLOSED;
+	c->readable = event_new(env->base, -1, EV_READ, on_readable, c);
+	if (c->readable == NULL || buf_space(&c->head, HEAD_READ) == NULL) {
 		conn_free(c);
 		return NULL;
 	}
-	conn_set_deadline(c, env->conf->head_deadline_s);
 	return c;
+}
+
+void
+conn_start(struct conn *c, int fd)
+{
+	c->sock = (struct stream){ .fd = fd, .kind = STREAM_SOCKET };
+	(void)event_assign(c->readable, c->env->base, fd, EV_READ, on_readable,
+	    c);
+	conn_set_deadline(c, c->env->conf->head_deadline_s);
+	conn_read_head(c);
 }

@@ -45,18 +45,22 @@ struct conn_env {
 };
 
 /*
- * Takes fd, a stream socket; `owner` is what closed() is called with.
- * NULL without memory; fd is still the caller's then.
+ * All the memory that a head needs, before there is a client: who has come
+ * in is owed an answer.  `owner` is what closed() is called with.  NULL
+ * without memory.
  */
 struct conn *
-	conn_new(const struct conn_env *, int fd, void *owner)
+	conn_new(const struct conn_env *, void *owner)
 	__attribute__((warn_unused_result));
 
 /* From the control socket: no task is hidden from the operator. */
 void	conn_trust(struct conn *);
 
-/* Begins to read; closed() may be called before this returns. */
-void	conn_start(struct conn *);
+/*
+ * Takes fd, a stream socket, and begins to read; closed() may be called
+ * before this returns.
+ */
+void	conn_start(struct conn *, int fd);
 
 /* The end is near: who is still asking gets a 503 now. */
 void	conn_hurry(struct conn *);

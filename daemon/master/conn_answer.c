@@ -40,22 +40,6 @@ on_sent(struct outlet *o, bool sent)
 	conn_wait_for_input(c);
 }
 
-static void
-send_answer(struct conn *c)
-{
-	if (c->has_req && c->req.method == METHOD_HEAD)
-		body_fini(&c->answer.body);
-	c->state = CONN_ANSWER;
-	c->outlet.base = c->env->base;
-	c->outlet.io = c->env->io;
-	c->outlet.out = c->out;
-	c->outlet.answer = &c->answer;
-	c->outlet.deadline_s = c->env->conf->send_deadline_s;
-	c->outlet.done = on_sent;
-	c->outlet.arg = c;
-	outlet_start(&c->outlet);
-}
-
 #define LAST_WORDS(status, more, detail)				\
 	"Status: " status "\r\n" more					\
 	"Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n"	\
@@ -82,6 +66,23 @@ say_last_words(struct conn *c)
 	    stream_write(c->out, words, strlen(words)) > 0)
 		stream_refuse_input(conn_has_door(c) ? c->in : &c->sock);
 	conn_close(c);
+}
+
+static void
+send_answer(struct conn *c)
+{
+	if (c->has_req && c->req.method == METHOD_HEAD)
+		body_fini(&c->answer.body);
+	c->state = CONN_ANSWER;
+	c->outlet.base = c->env->base;
+	c->outlet.io = c->env->io;
+	c->outlet.out = c->out;
+	c->outlet.answer = &c->answer;
+	c->outlet.deadline_s = c->env->conf->send_deadline_s;
+	c->outlet.done = on_sent;
+	c->outlet.arg = c;
+	if (outlet_start(&c->outlet) == -1)
+		say_last_words(c);
 }
 
 /*

@@ -218,7 +218,8 @@ read_head(struct conn *c)
 	ssize_t n;
 
 	if (to == NULL) {
-		conn_close(c);
+		c->garbled = true;
+		conn_reply(c, -1);
 		return false;
 	}
 	n = sock_recv(c->sock.fd, to, HEAD_READ, MSG_DONTWAIT, fds, &nfds,
@@ -247,7 +248,7 @@ read_head(struct conn *c)
 }
 
 void
-conn_start(struct conn *c)
+conn_read_head(struct conn *c)
 {
 	while (read_head(c))
 		;

@@ -94,6 +94,11 @@ void	conn_wait_for_input(struct conn *);
 void	conn_set_deadline(struct conn *, int64_t seconds);
 bool	conn_is_late(const struct conn *);
 
+/* --- conn_head.c --------------------------------------------------------- */
+
+/* As much of it as is there now. */
+void	conn_read_head(struct conn *);
+
 /* --- conn_answer.c ------------------------------------------------------- */
 
 /* The answer is made (-1: no memory): sends it as soon as the server is ready. */

@@ -236,32 +236,31 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 }
 
 /* One buffer, so that head and body leave in one write. */
-static bool
+static int
 append_small_body(struct outlet *o)
 {
 	const struct body *body = &o->answer->body;
 
 	if (body->bytes == NULL)
-		return true;
+		return 0;
 	/* The cap was the head's; the body has been weighed already. */
 	o->answer->head.max += body->size;
 	return buf_add(&o->answer->head,
-	    body->bytes->data + o->answer->body_at, body->size) == 0;
+	    body->bytes->data + o->answer->body_at, body->size);
 }
 
-void
+int
 outlet_start(struct outlet *o)
 {
 	if (o->out->kind == STREAM_NULL) {	/* cannot be polled either */
 		finish(o, true);
-		return;
+		return 0;
 	}
-	if (!append_small_body(o)) {
-		finish(o, false);
-		return;
-	}
+	if (append_small_body(o) == -1)
+		return -1;
 	o->data = buf_data(&o->answer->head);
 	o->len = buf_len(&o->answer->head);
 	o->body_left = o->answer->body.fd != -1 ? o->answer->body.size : 0;
 	run_outlet(o);
+	return 0;
 }

@@ -39,8 +39,12 @@ struct outlet {
 /* All empty, so that outlet_fini() is safe. */
 void	outlet_init(struct outlet *);
 
-/* Begins; done() is called exactly once, perhaps before this returns. */
-void	outlet_start(struct outlet *);
+/*
+ * Begins; done() is called exactly once, perhaps before this returns.  -1
+ * without memory: nothing was sent, and done() is not called.
+ */
+int	outlet_start(struct outlet *)
+	__attribute__((warn_unused_result));
 
 /* Not while a thread works for it. */
 void	outlet_fini(struct outlet *);

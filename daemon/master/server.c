@@ -56,6 +56,7 @@ struct server {
 	struct listener	 data, control;
 	struct guest	*open;		/* utlist */
 	struct guest	*dead;		/* utlist: parked until the turn ends */
+	struct guest	*expected;	/* the next one, without a client; or NULL */
 	struct event	*bury;
 	struct event	*resume;	/* the pause after a failed accept() */
 	bool		 crowded;	/* others want to come in, and cannot */
@@ -216,28 +217,43 @@ is_welcome(const struct listener *l, int fd)
 	return false;
 }
 
+/*
+ * What the next one needs is there before he is let in: who cannot be
+ * answered waits outside.  False without memory.
+ */
+static bool
+expect_guest(struct server *s)
+{
+	struct guest *g = s->expected;
+
+	if (g != NULL)
+		return true;
+	g = calloc(1, sizeof(*g));
+	if (g == NULL)
+		return false;
+	g->server = s;
+	g->conn = conn_new(s->env, g);
+	if (g->conn == NULL)
+		free(g);
+	else
+		s->expected = g;
+	return s->expected != NULL;
+}
+
 /* Takes fd. */
 static void
 welcome(struct server *s, int fd, bool is_control)
 {
-	struct guest *g = calloc(1, sizeof(*g));
+	struct guest *g = s->expected;
 
-	if (g != NULL)
-		g->conn = conn_new(s->env, fd, g);
-	if (g == NULL || g->conn == NULL) {
-		log_error("accept-failed error=%s", "no memory");
-		free(g);
-		close(fd);
-		return;
-	}
-	g->server = s;
+	s->expected = NULL;
 	g->since_ms = clock_mono_ms();
 	DL_APPEND(s->open, g);
 	s->env->connections++;
 	s->fds += g->fds = FDS_PER_CONN;
 	if (is_control)
 		conn_trust(g->conn);
-	conn_start(g->conn);
+	conn_start(g->conn, fd);
 }
 
 static void
@@ -289,10 +305,11 @@ on_connection(evutil_socket_t listen_fd, short what, void *arg)
 			}
 			return;
 		}
-		fd = accept4(listen_fd, NULL, NULL,
-		    SOCK_CLOEXEC | SOCK_NONBLOCK);
+		fd = expect_guest(l->server) ? accept4(listen_fd, NULL, NULL,
+		    SOCK_CLOEXEC | SOCK_NONBLOCK) : -1;
 		if (fd == -1) {
-			if (l->state == LISTENER_SHUT && errno != EINTR)
+			if (l->state == LISTENER_SHUT && errno != EINTR &&
+			    errno != ENOMEM)
 				close_door(l);	/* that was the last one */
 			if (is_passing(errno) || l->state == LISTENER_CLOSED)
 				return;
@@ -438,6 +455,8 @@ server_free(struct server *s)
 	close_listener(&s->data);
 	close_listener(&s->control);
 	DL_CONCAT(s->dead, s->open);
+	if (s->expected != NULL)
+		DL_APPEND(s->dead, s->expected);
 	DL_FOREACH_SAFE(s->dead, g, tmp) {
 		conn_free(g->conn);
 		free(g);
