@@ -16,9 +16,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -28,6 +30,8 @@
 #include "ipc/sock.h"
 
 #define PAIR_ROOM	(FRAME_MAX + 4096)	/* the kernel wants a little */
+#define NAP_MS		10
+#define NAPS_MAX	500
 
 union control {
 	struct cmsghdr	 head;		/* for its alignment */
@@ -117,7 +121,33 @@ unlock(const char *path, int fd)
 	errno = error;
 }
 
-/* 0 when the socket's owner is gone, -1 when somebody is there. */
+/*
+ * Whether the process that called listen() is no more.  Who inherited the
+ * socket from it has it open for a moment yet, and will not accept.
+ */
+static bool
+listener_died(int fd)
+{
+	struct pollfd p = { .events = POLLIN };
+	uid_t uid;
+	gid_t gid;
+	pid_t pid;
+	bool died;
+
+	if (sock_peer(fd, &uid, &gid, &pid) == -1)
+		return false;
+	p.fd = pidfd_open(pid, 0);
+	if (p.fd == -1)
+		return errno == ESRCH;
+	died = poll(&p, 1, 0) == 1;	/* it is a zombie */
+	close(p.fd);
+	return died;
+}
+
+/*
+ * 0 when the socket's owner is gone, -1 when somebody is there: EBUSY if only
+ * for a moment.
+ */
 static int
 check_dead(const struct sockaddr_un *sun)
 {
@@ -126,8 +156,11 @@ check_dead(const struct sockaddr_un *sun)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)
 		return -1;
-	if (connect_to(fd, sun) == 0 || errno == EAGAIN ||
-	    errno == EPROTOTYPE) {
+	if (connect_to(fd, sun) == 0) {
+		errno = listener_died(fd) ? EBUSY : EADDRINUSE;
+		return close_failed(fd);
+	}
+	if (errno == EAGAIN || errno == EPROTOTYPE) {
 		errno = EADDRINUSE;
 		return close_failed(fd);
 	}
@@ -153,6 +186,22 @@ clear_path(const struct sockaddr_un *sun)
 		return -1;
 	if (unlink(sun->sun_path) == -1 && errno != ENOENT)
 		return -1;
+	return 0;
+}
+
+/* The same, but waits for who is just dying. */
+static int
+clear_path_in_time(const struct sockaddr_un *sun)
+{
+	for (int naps = 0; clear_path(sun) == -1; naps++) {
+		if (errno != EBUSY)
+			return -1;
+		if (naps == NAPS_MAX) {
+			errno = EADDRINUSE;
+			return -1;
+		}
+		poll(NULL, 0, NAP_MS);
+	}
 	return 0;
 }
 
@@ -199,7 +248,7 @@ sock_listen(const char *path, mode_t mode, gid_t gid)
 	snprintf(lock_path, sizeof(lock_path), "%s.lock", path);
 	if ((lock_fd = lock(lock_path)) == -1)
 		return -1;
-	if (clear_path(&sun) == 0)
+	if (clear_path_in_time(&sun) == 0)
 		fd = bind_and_listen(&sun, mode, gid);
 	unlock(lock_path, lock_fd);
 	return fd;

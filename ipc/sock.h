@@ -19,7 +19,8 @@
 /*
  * A listening, non-blocking SOCK_STREAM socket at `path` with `mode`
  * and group `gid` ((gid_t)-1: leave it).  A socket file that nobody listens
- * on is replaced; one that answers is not stolen: EADDRINUSE.  Something
+ * on is replaced; one that answers is not stolen: EADDRINUSE; but when the
+ * process that listened is dead, its heirs get five seconds to follow.  Something
  * else at that path: EEXIST.  A path too long for sun_path: ENAMETOOLONG.
  * Of two that start at once one wins: PATH.lock is there while it is decided.
  */

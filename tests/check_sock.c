@@ -170,6 +170,39 @@ START_TEST(the_living_are_not)
 }
 END_TEST
 
+/*
+ * The one who listened is dead, and is a zombie yet; what it has started
+ * holds the socket a moment longer: he is waited for, not refused.
+ */
+START_TEST(the_dying_are_waited_for)
+{
+	int down[2], l, c;
+	pid_t pid;
+	char byte;
+
+	ck_assert_int_eq(pipe(down), 0);
+	ck_assert_int_ge(pid = fork(), 0);
+	if (pid == 0) {
+		close(down[1]);
+		l = listen_at(path);
+		if (fork() > 0)
+			_exit(l < 0);
+		if (read(down[0], &byte, 1) == 0)	/* the test goes on */
+			usleep(100000);
+		_exit(0);
+	}
+	close(down[0]);
+	while (waitid(P_PID, (id_t)pid, &(siginfo_t){ 0 }, WEXITED | WNOWAIT) == -1)
+		;
+	ck_assert_int_ge(c = sock_connect(path), 0);
+	close(c);
+	close(down[1]);
+	ck_assert_int_ge(l = listen_at(path), 0);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	close(l);
+}
+END_TEST
+
 /* Busy is not dead: a full backlog makes connect() fail, too. */
 START_TEST(a_full_backlog_lives)
 {
@@ -513,6 +546,7 @@ main(void)
 	tcase_add_test(t, group);
 	tcase_add_test(t, the_dead_are_replaced);
 	tcase_add_test(t, the_living_are_not);
+	tcase_add_test(t, the_dying_are_waited_for);
 	tcase_add_test(t, a_full_backlog_lives);
 	tcase_add_test(t, another_kind_of_socket);
 	tcase_add_test(t, something_else_there);
