@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -1165,6 +1166,99 @@ START_TEST(launcher_asks)
 }
 END_TEST
 
+/* --- asking the launcher --- */
+
+struct question {
+	struct asking	 a;
+	unsigned int	 times;
+	char		 error[64];
+};
+
+static void
+on_told(struct asking *a, const char *error)
+{
+	struct question *q = (struct question *)a;
+
+	q->times++;
+	(void)snprintf(q->error, sizeof(q->error), "%s", error);
+}
+
+static void
+ask(struct question *q, enum frame_ask what)
+{
+	*q = (struct question){ .a = { .what = what, .done = on_told } };
+	ck_assert_int_eq(proc_ask(proc, &q->a), 0);
+	ck_assert_uint_eq(rig_launcher(&rig, FRAME_ASK)->u.ask.what, what);
+	ck_assert_uint_eq(q->times, 0);
+}
+
+static void
+tell(enum frame_ask what, const char *error)
+{
+	struct frame f = { .kind = FRAME_TOLD };
+
+	f.u.told.what = what;
+	f.u.told.error.data = error;
+	f.u.told.error.len = strlen(error);
+	rig_send(rig.launcher, &f, NULL);
+	rig_settle(&rig);
+}
+
+/* Answers come in the order of the questions, each once. */
+START_TEST(launcher_is_asked)
+{
+	struct question reload, drain, second;
+
+	start();
+	rig_spawn(&rig);
+	ask(&reload, ASK_RELOAD);
+	ask(&drain, ASK_DRAIN);
+	tell(ASK_RELOAD, "f:3: queue: expected a number");
+	ck_assert_str_eq(reload.error, "f:3: queue: expected a number");
+	ck_assert_uint_eq(drain.times, 0);
+	ask(&second, ASK_RELOAD);
+	tell(ASK_DRAIN, "");
+	ck_assert_uint_eq(drain.times, 1);
+	ck_assert_str_eq(drain.error, "");
+	ck_assert_uint_eq(second.times, 0);
+	tell(ASK_RELOAD, "");
+	ck_assert_uint_eq(second.times, 1);
+	ck_assert_uint_eq(reload.times, 1);
+}
+END_TEST
+
+/* Nobody asked, or for something else: said in the log, and no more. */
+START_TEST(launcher_tells_what_nobody_asked)
+{
+	struct question restart;
+
+	start();
+	rig_spawn(&rig);
+	tell(ASK_DRAIN, "");
+	ask(&restart, ASK_RESTART);
+	tell(ASK_DRAIN, "");
+	ck_assert_uint_eq(restart.times, 0);
+	tell(ASK_RESTART, "");
+	ck_assert_uint_eq(restart.times, 1);
+}
+END_TEST
+
+/* One that went before the answer is nobody's to call. */
+START_TEST(launcher_goes_without_an_answer)
+{
+	struct question drain;
+
+	start();
+	rig_spawn(&rig);
+	ask(&drain, ASK_DRAIN);
+	close(rig.launcher);
+	rig.launcher = -1;
+	rig_settle(&rig);
+	ck_assert_uint_eq(gones, 1);
+	ck_assert_uint_eq(drain.times, 0);
+}
+END_TEST
+
 START_TEST(launcher_talks_nonsense)
 {
 	struct frame f = { .kind = FRAME_SPOOL };
@@ -1302,6 +1396,9 @@ proc_suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, launcher_asks);
+	tcase_add_test(t, launcher_is_asked);
+	tcase_add_test(t, launcher_tells_what_nobody_asked);
+	tcase_add_test(t, launcher_goes_without_an_answer);
 	tcase_add_test(t, launcher_talks_nonsense);
 	tcase_add_loop_test(t, spawned_twice_or_for_nobody, 0, 2);
 	tcase_add_test(t, launcher_gone_once);

@@ -1565,6 +1565,83 @@ START_TEST(reload_shifts_times)
 }
 END_TEST
 
+/* --- pause --------------------------------------------------------------------------------------- */
+
+START_TEST(pause_and_resume)
+{
+	struct sub *a, *b, *c;
+	struct frame f;
+
+	start_on(_i == 0 ? &fake : &fake_durable);
+	a = submitted(ROUTE_EXEC, SCHED_ACCEPTED);
+	b = submitted(ROUTE_EXEC, SCHED_ACCEPTED);
+	f = got_run(w, a);
+	sched_pause(sched, true);
+	sched_pause(sched, true);
+	ck_assert(sched_is_paused(sched));
+	c = submitted(ROUTE_MODULE, SCHED_ACCEPTED);	/* its slot is free */
+	ck_assert_int_eq(c->state, TASK_QUEUED);
+	ck_assert(c->in_store);
+	rig_done(w, &f, OUTCOME_SUCCEEDED);
+	UNTIL_STATE(a, TASK_SUCCEEDED);
+	rig_silent(&rig);
+	ck_assert_int_eq(state_of(b), TASK_QUEUED);
+	sched_pause(sched, false);
+	ck_assert(!sched_is_paused(sched));
+	work(w, b);
+	work(wm, c);
+	check_clean(3);
+}
+END_TEST
+
+static bool
+is_idle(void)
+{
+	return proc_count(sched->proc) == 0;
+}
+
+/* Its slot was reserved, and its request is being read. */
+START_TEST(pause_while_one_is_on_its_way)
+{
+	struct sub *a, *b;
+	struct frame f;
+
+	start_on(&gated);
+	a = submitted(ROUTE_EXEC, SCHED_ACCEPTED);
+	b = submitted(ROUTE_EXEC, SCHED_ACCEPTED);
+	f = got_run(w, a);
+	gate(&loads_wait, true);
+	rig_done(w, &f, OUTCOME_SUCCEEDED);
+	UNTIL_STATE(a, TASK_SUCCEEDED);
+	RIG_UNTIL(&rig, loads > 0);
+	sched_pause(sched, true);
+	gate(&loads_wait, false);
+	RIG_UNTIL(&rig, is_idle());
+	rig_silent(&rig);
+	ck_assert_int_eq(state_of(b), TASK_QUEUED);
+	sched_pause(sched, false);
+	work(w, b);
+	check_clean(2);
+}
+END_TEST
+
+/* What nobody would run later is run now; the rest waits for the next one. */
+START_TEST(drain_ends_a_pause)
+{
+	struct sub *a;
+
+	start_on(_i == 0 ? &fake : &fake_durable);
+	sched_pause(sched, true);
+	a = submitted(ROUTE_EXEC, SCHED_ACCEPTED);
+	rig_silent(&rig);
+	sched_drain(sched);
+	if (_i == 0)
+		work(w, a);
+	RIG_UNTIL(&rig, quiets > 0);
+	ck_assert_int_eq(state_of(a), _i == 0 ? TASK_SUCCEEDED : TASK_QUEUED);
+}
+END_TEST
+
 /* --- drain -------------------------------------------------------------------------------------- */
 
 START_TEST(drain_of_nothing)
@@ -1821,6 +1898,10 @@ sched_suite(void)
 	tcase_add_test(t, reload_brings_it_back);
 	tcase_add_test(t, reload_shifts_times);
 
+	t = add_case(s, "pause");
+	tcase_add_loop_test(t, pause_and_resume, 0, 2);
+	tcase_add_test(t, pause_while_one_is_on_its_way);
+	tcase_add_loop_test(t, drain_ends_a_pause, 0, 2);
 	t = add_case(s, "drain");
 	tcase_add_loop_test(t, drain_of_nothing, 0, 2);
 	tcase_add_test(t, drain_durable);
