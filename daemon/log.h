@@ -21,11 +21,7 @@
  * No place may stop us: what it does not take at once is lost, counted, and
  * told of in the next line that gets through.
  *
- * All events, with the least severe level at which they are told:
- *
- * any role
- *	fatal		error	it cannot start: error
- *	log-lost	warning	`lines` did not get through
+ * doc/logging.md has all events; a test compares it with the code.
  */
 #ifndef DAEMON_LOG_H
 #define DAEMON_LOG_H

@@ -6,9 +6,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,6 +66,7 @@ START_TEST(test_lines)
 	log_warn("w");
 	log_info("i");
 	log_debug("d");
+	log_at(LOG_L_WARN, "a");
 	rewind(captured);
 	snprintf(want, sizeof(want), "deferd-master[%ld]: error: store key=7",
 	    (long)getpid());
@@ -68,6 +74,7 @@ START_TEST(test_lines)
 	ck_assert_ptr_nonnull(strstr(next_line(), "]: warning: w"));
 	ck_assert_ptr_nonnull(strstr(next_line(), "]: info: i"));
 	ck_assert_ptr_nonnull(strstr(next_line(), "]: debug: d"));
+	ck_assert_ptr_nonnull(strstr(next_line(), "]: warning: a"));
 	ck_assert_ptr_null(next_line());
 }
 END_TEST
@@ -86,74 +93,130 @@ START_TEST(test_levels)
 }
 END_TEST
 
+/* What stands behind "name[pid]: info: " in the next line. */
+static const char *
+next_event(void)
+{
+	const char *line = next_line(), *at;
+
+	ck_assert_ptr_nonnull(line);
+	at = strstr(line, ": info: ");
+	ck_assert_ptr_nonnull(at);
+	return at + strlen(": info: ");
+}
+
 START_TEST(test_errno)
 {
 	log_init("deferd", false, LOG_L_INFO);
 	errno = ENOSPC;
-	log_info("why=%m");
+	log_info("full why=%m n=%d", 3);
 	ck_assert_int_eq(errno, ENOSPC);
+	errno = 99999;
+	log_info("odd why=%m");
 	rewind(captured);
-	ck_assert_ptr_nonnull(strstr(next_line(), strerror(ENOSPC)));
+	ck_assert_str_eq(next_event(), "full why=\"No space left on device\" n=3");
+	ck_assert_str_eq(next_event(), "odd why=\"\"");
 }
 END_TEST
 
-START_TEST(test_one_line)
+START_TEST(test_numbers)
 {
 	log_init("deferd", false, LOG_L_INFO);
-	log_info("a=%s", "x\ny\033[2Jz\177");
+	log_info("n a=%d b=%u c=%ld d=%lu e=%lld f=%llu g=%zu h=%zd", -1,
+	    4000000000U, -5L, 6UL, INT64_MIN + 0LL, UINT64_MAX + 0ULL,
+	    (size_t)7, (ssize_t)-8);
+	log_info("s waited=%.3f ran=%.3f", 0.0, 12.3456);
 	rewind(captured);
-	ck_assert_ptr_nonnull(strstr(next_line(), "a=x?y?[2Jz?"));
+	ck_assert_str_eq(next_event(), "n a=-1 b=4000000000 c=-5 d=6 "
+	    "e=-9223372036854775808 f=18446744073709551615 g=7 h=-8");
+	ck_assert_str_eq(next_event(), "s waited=0.000 ran=12.346");
+}
+END_TEST
+
+/* The rule: bare if that is unmistakable, else quoted. */
+START_TEST(test_values)
+{
+	log_init("deferd", false, LOG_L_INFO);
+	log_info("v path=%s", "/a/b-c_d.e:f,%~+@[]{}*?#");
+	log_info("v path=%s b=%s", "", "x");
+	log_info("v a=%s b=%s c=%s d=%s", "a b", "a=b", "a\"b", "a\\b");
+	log_info("v a=%s", "x\ny\033[2Jz\177\x9b\xc2\x9b");
+	log_info("v a=%.*s b=%.*s c=%.*s", 3, "abcdef", 3, "a\0b", 0, "x");
+	rewind(captured);
+	ck_assert_str_eq(next_event(), "v path=/a/b-c_d.e:f,%~+@[]{}*?#");
+	ck_assert_str_eq(next_event(), "v path=\"\" b=x");
+	ck_assert_str_eq(next_event(), "v a=\"a b\" b=\"a=b\" c=\"a\\\"b\" "
+	    "d=\"a\\\\b\"");
+	ck_assert_str_eq(next_event(),
+	    "v a=\"x\\ny\\x1b[2Jz\\x7f\\x9b\\xc2\\x9b\"");
+	ck_assert_str_eq(next_event(), "v a=abc b=\"a\\x00b\" c=\"\"");
 	ck_assert_ptr_null(next_line());
 }
 END_TEST
 
-START_TEST(test_long_line)
+/* What is too long is cut, alone and in a line; the other values stay whole. */
+START_TEST(test_long_values)
 {
-	static char text[20000];
-	char *line;
-	size_t len, i;
+	static char text[102400];
+	const char *line, *end;
+	size_t i, len;
 
-	/* two-byte characters: the cut must not fall into one */
-	for (i = 0; i < sizeof(text) - 2; i += 2)
-		memcpy(text + i, "\xc3\xa9", 2);
 	log_init("deferd", false, LOG_L_INFO);
-	log_info("%s", text);
-	log_info("x%s", text);
+	memset(text, 'a', sizeof(text) - 1);
+	log_info("v a=%s b=%d", text, 5);
+	for (i = 0; i < sizeof(text) - 2; i += 2)
+		memcpy(text + i, "\xc3\xa9", 2);	/* not in two pieces */
+	log_info("v a=%s b=%d", text, 5);
+	memset(text, '\n', sizeof(text) - 1);
+	log_info("v a=%s b=%s c=%s d=%s e=%s", text, text, text, text, text);
 	rewind(captured);
 	for (i = 0; i < 2; i++) {
-		line = next_line();
-		len = strlen(line);
-		ck_assert_uint_le(len, 8191);
-		ck_assert_uint_ge(len, 8180);
-		ck_assert_str_eq(line + len - 6, " [cut]");
-		ck_assert_int_eq((unsigned char)line[len - 7], 0xa9);
+		line = next_event();
+		end = strstr(line, "\"... b=5");
+		ck_assert_ptr_nonnull(end);
+		len = (size_t)(end - line);
+		ck_assert(len > LOG_VALUE_MAX - 8 && len < LOG_VALUE_MAX + 8);
 	}
+	line = next_line();
+	len = strlen(line);
+	ck_assert_uint_lt(len, LOG_LINE_MAX);
+	ck_assert_str_eq(line + len - 6, " [cut]");
 	ck_assert_ptr_null(next_line());
 }
 END_TEST
 
-/* The longest line that fits is not marked, the next one is. */
-START_TEST(test_line_limit)
+START_TEST(test_exit)
 {
-	static char text[8192];
-	char *line;
-	size_t head;
+	char text[LOG_EXIT_TEXT];
 
-	log_init("deferd", false, LOG_L_INFO);
-	log_info("%s", "");
-	rewind(captured);
-	head = strlen(next_line());
-	memset(text, 'a', sizeof(text) - 2 - head);
-	log_info("%s", text);
-	text[sizeof(text) - 2 - head] = 'a';
-	log_info("%s", text);
-	fseek(captured, (long)head + 1, SEEK_SET);
-	line = next_line();
-	ck_assert_uint_eq(strlen(line), 8190);
-	ck_assert_int_eq(line[8189], 'a');
-	line = next_line();
-	ck_assert_uint_eq(strlen(line), 8190);
-	ck_assert_str_eq(line + 8184, " [cut]");
+	ck_assert_str_eq(log_exit(3 << 8, text), "3");
+	ck_assert_str_eq(log_exit(0, text), "0");
+	ck_assert_str_eq(log_exit(SIGSEGV, text), "signal:11");
+	ck_assert_str_eq(log_exit(-1, text), "none");
+}
+END_TEST
+
+/* A flood is counted, not told. */
+START_TEST(test_rate)
+{
+	struct log_rate rate = LOG_RATE;
+	unsigned long skipped = 99;
+	int told = 0, i;
+
+	for (i = 0; i < 1000; i++)
+		if (log_may(&rate, &skipped)) {
+			ck_assert_uint_eq(skipped, told < 20 ? 0 : skipped);
+			told++;
+		}
+	ck_assert_int_ge(told, 20);
+	ck_assert_int_lt(told, 60);		/* a second at the very most */
+	rate.bucket.spent = 0;
+	i = 1000 - told;
+	ck_assert(log_may(&rate, &skipped));
+	ck_assert_uint_le(skipped, (unsigned long)i);
+	ck_assert_uint_gt(skipped, 0);
+	ck_assert(log_may(&rate, &skipped));
+	ck_assert_uint_eq(skipped, 0);
 }
 END_TEST
 
@@ -169,7 +232,7 @@ thread_main(void *arg)
 	memset(text, *(char *)arg, 800);
 	text[800] = '\0';
 	for (i = 0; i < THREAD_LINES; i++)
-		log_info("%s", text);
+		log_info("line text=%s", text);
 	return NULL;
 }
 
@@ -187,7 +250,7 @@ START_TEST(test_threads)
 		pthread_join(threads[i], NULL);
 	rewind(captured);
 	while ((text = next_line()) != NULL) {
-		text = strstr(text, "info: ") + 6;
+		text = strstr(text, "text=") + 5;
 		ck_assert_uint_eq(strlen(text), 800);
 		ck_assert_uint_eq(strspn(text, (char[]){ text[0], 0 }), 800);
 		n++;
@@ -204,24 +267,228 @@ START_TEST(test_fatal)
 	log_init("deferd", false, LOG_L_ERROR);
 	pid = fork();
 	if (pid == 0)
-		log_fatal("no %s", "socket");
+		log_fatal("fatal error=%s", "no socket");
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 1);
 	rewind(captured);
-	ck_assert_ptr_nonnull(strstr(next_line(), "error: no socket"));
+	ck_assert_ptr_nonnull(strstr(next_line(), "error: fatal error=\"no socket\""));
 }
 END_TEST
 
-/* The background has no stderr: nothing may appear there. */
-START_TEST(test_syslog)
+/* -- where lines go ----------------------------------------------------------- */
+
+static char dir[] = "/tmp/check_log.XXXXXX", log_path[64];
+
+static void
+make_dir(void)
 {
-	log_init("deferd", true, LOG_L_INFO);
-	log_info("to the system's log");
-	rewind(captured);
-	ck_assert_ptr_null(next_line());
+	strcpy(dir, "/tmp/check_log.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(log_path, sizeof(log_path), "%s/log", dir);
+	setenv("DEFERD_SYSLOG", log_path, 1);
+}
+
+static void
+remove_dir(void)
+{
+	unlink(log_path);
+	rmdir(dir);
+	unsetenv("DEFERD_SYSLOG");
+	unsetenv("JOURNAL_STREAM");
 	log_init("deferd", false, LOG_L_INFO);
 }
+
+/* A log daemon, for what it is worth. */
+static int
+listen_syslog(void)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+
+	strcpy(sun.sun_path, log_path);
+	unlink(log_path);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	return fd;
+}
+
+static char *
+receive(int fd)
+{
+	static char line[16384];
+	ssize_t n = recv(fd, line, sizeof(line) - 1, MSG_DONTWAIT);
+
+	if (n == -1)
+		return NULL;
+	line[n] = '\0';
+	return line;
+}
+
+START_TEST(test_syslog)
+{
+	int fd = listen_syslog();
+	char want[128], *line;
+
+	log_init("deferd-master", true, LOG_L_INFO);
+	log_warn("ended task=%s reason=%s", "abc", "a\nb\033[2J\x9b");
+	line = receive(fd);
+	ck_assert_ptr_nonnull(line);
+	ck_assert_int_eq(strncmp(line, "<28>", 4), 0);	/* daemon.warning */
+	snprintf(want, sizeof(want), " deferd-master[%ld]: ended task=abc "
+	    "reason=\"a\\nb\\x1b[2J\\x9b\"", (long)getpid());
+	/* RFC 3164 4.1.2: Mmm dd hh:mm:ss */
+	ck_assert_str_eq(line + 4 + strlen("Nov 22 10:00:00"), want);
+	ck_assert_ptr_null(receive(fd));
+	rewind(captured);
+	ck_assert_ptr_null(next_line());	/* nothing on stderr */
+	close(fd);
+}
 END_TEST
+
+/* 1000 lines that nobody reads: no wait; then it is told how many are lost. */
+START_TEST(test_slow_syslog)
+{
+	int fd = listen_syslog(), got = 0, i;
+	unsigned long lost = 0;
+	char *line;
+
+	log_init("deferd-master", true, LOG_L_INFO);
+	alarm(10);
+	for (i = 0; i < 1000; i++)
+		log_info("line n=%d", i);
+	while ((line = receive(fd)) != NULL)
+		got++;
+	ck_assert(got > 0 && got < 1000);
+	log_info("again");
+	line = receive(fd);
+	ck_assert_ptr_nonnull(strstr(line, "]: again"));
+	line = receive(fd);
+	ck_assert_ptr_nonnull(strstr(line, "]: log-lost lines="));
+	sscanf(strstr(line, "lines="), "lines=%lu", &lost);
+	ck_assert_uint_eq(lost, (unsigned long)(1000 - got));
+	log_info("more");
+	ck_assert_ptr_nonnull(strstr(receive(fd), "]: more"));
+	ck_assert_ptr_null(receive(fd));
+	close(fd);
+}
+END_TEST
+
+/* It is gone, and comes back as another one. */
+START_TEST(test_syslog_restarts)
+{
+	int fd = listen_syslog();
+
+	log_init("deferd-master", true, LOG_L_INFO);
+	log_info("one");
+	ck_assert_ptr_nonnull(strstr(receive(fd), "]: one"));
+	close(fd);
+	log_info("two");
+	unlink(log_path);
+	log_info("three");
+	fd = listen_syslog();
+	log_info("four");
+	ck_assert_ptr_nonnull(strstr(receive(fd), "]: four"));
+	ck_assert_ptr_nonnull(strstr(receive(fd), "]: log-lost lines=2"));
+	close(fd);
+}
+END_TEST
+
+/* Puts `fd` in the place of stderr, as the journal's socket. */
+static void
+make_journal(int fd)
+{
+	struct stat st;
+	char text[64];
+
+	dup2(fd, STDERR_FILENO);
+	close(fd);
+	fstat(STDERR_FILENO, &st);
+	snprintf(text, sizeof(text), "%ju:%ju", (uintmax_t)st.st_dev,
+	    (uintmax_t)st.st_ino);
+	setenv("JOURNAL_STREAM", text, 1);
+}
+
+START_TEST(test_journal)
+{
+	int fds[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	make_journal(fds[1]);
+	log_init("deferd-master", false, LOG_L_DEBUG);
+	log_error("ended reason=%s", "a\nb");
+	ck_assert_str_eq(receive(fds[0]), "<3>ended reason=\"a\\nb\"\n");
+	log_warn("w");
+	log_info("i");
+	log_debug("d");
+	ck_assert_str_eq(receive(fds[0]), "<4>w\n<6>i\n<7>d\n");
+	/* inherited by somebody whose stderr is another one */
+	setenv("JOURNAL_STREAM", "1:2", 1);
+	log_init("deferd-master", false, LOG_L_DEBUG);
+	log_info("i");
+	ck_assert_ptr_nonnull(strstr(receive(fds[0]), "]: info: i\n"));
+	close(fds[0]);
+}
+END_TEST
+
+/* Nobody reads: a socket and a pipe.  The whole lines that fit are there. */
+static void
+flood(int reader)
+{
+	static char text[1 << 22];
+	size_t len = 0;
+	ssize_t n;
+	char *line, *next;
+	int i, at = 0;
+
+	alarm(20);
+	for (i = 0; i < 20000; i++)
+		log_info("line n=%d text=%s", i, "some words that take room");
+	fcntl(reader, F_SETFL, O_NONBLOCK);
+	while ((n = read(reader, text + len, sizeof(text) - 1 - len)) > 0)
+		len += (size_t)n;
+	ck_assert(len > 0 && text[len - 1] == '\n');
+	text[len] = '\0';
+	for (line = text; *line != '\0'; line = next + 1, at++) {
+		next = strchr(line, '\n');
+		*next = '\0';
+		ck_assert_msg(strstr(line, "line n=") != NULL &&
+		    strstr(line, "take room\"") != NULL, "%s", line);
+	}
+	ck_assert(at > 0 && at < 20000);
+	log_info("again");
+	n = read(reader, text, sizeof(text) - 1);
+	ck_assert_int_gt(n, 0);
+	text[n] = '\0';
+	ck_assert_ptr_nonnull(strstr(text, "again\n"));
+	ck_assert_ptr_nonnull(strstr(text, "log-lost lines="));
+}
+
+START_TEST(test_slow_journal)
+{
+	int fds[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	make_journal(fds[1]);
+	log_init("deferd-master", false, LOG_L_INFO);
+	flood(fds[0]);
+	close(fds[0]);
+	log_info("nobody reads, and nobody dies of it");
+}
+END_TEST
+
+START_TEST(test_slow_pipe)
+{
+	int fds[2];
+
+	ck_assert_int_eq(pipe(fds), 0);
+	dup2(fds[1], STDERR_FILENO);
+	close(fds[1]);
+	log_init("deferd-master", false, LOG_L_INFO);
+	flood(fds[0]);
+	close(fds[0]);
+}
+END_TEST
+
+/* -- quoting ------------------------------------------------------------------ */
 
 static const struct {
 	const char *text;
@@ -313,6 +580,7 @@ main(void)
 {
 	Suite *suite = suite_create("log");
 	TCase *lines = tcase_create("lines"), *quote = tcase_create("quote");
+	TCase *sink = tcase_create("sink");
 	SRunner *runner;
 	int failed;
 
@@ -320,17 +588,27 @@ main(void)
 	tcase_add_test(lines, test_lines);
 	tcase_add_test(lines, test_levels);
 	tcase_add_test(lines, test_errno);
-	tcase_add_test(lines, test_one_line);
-	tcase_add_test(lines, test_long_line);
-	tcase_add_test(lines, test_line_limit);
+	tcase_add_test(lines, test_numbers);
+	tcase_add_test(lines, test_values);
+	tcase_add_test(lines, test_long_values);
+	tcase_add_test(lines, test_exit);
+	tcase_add_test(lines, test_rate);
 	tcase_add_test(lines, test_threads);
 	tcase_add_test(lines, test_fatal);
-	tcase_add_test(lines, test_syslog);
+	tcase_add_checked_fixture(sink, capture, release);
+	tcase_add_checked_fixture(sink, make_dir, remove_dir);
+	tcase_add_test(sink, test_syslog);
+	tcase_add_test(sink, test_slow_syslog);
+	tcase_add_test(sink, test_syslog_restarts);
+	tcase_add_test(sink, test_journal);
+	tcase_add_test(sink, test_slow_journal);
+	tcase_add_test(sink, test_slow_pipe);
 	tcase_add_loop_test(quote, test_quote, 0,
 	    sizeof(quotes) / sizeof(quotes[0]));
 	tcase_add_test(quote, test_quote_cut);
 	tcase_add_test(quote, test_quote_sizes);
 	suite_add_tcase(suite, lines);
+	suite_add_tcase(suite, sink);
 	suite_add_tcase(suite, quote);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

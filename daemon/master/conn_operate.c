@@ -40,8 +40,10 @@ pause_tasks(struct conn *c, bool paused)
 	bool was = sched_is_paused(c->env->sched);
 
 	sched_pause(c->env->sched, paused);
-	if (was != paused)
-		log_info(paused ? "paused" : "resumed");
+	if (!was && paused)
+		log_info("paused");
+	else if (was && !paused)
+		log_info("resumed");
 	conn_reply(c, c->answer.html ?
 	    view_see(&c->answer, &c->req, "/tasks") :
 	    view_no_content(&c->answer, NULL, 0));

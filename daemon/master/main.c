@@ -106,7 +106,7 @@ on_reload(int fd, unsigned int generation, void *arg)
 
 	reload(m, fd, generation);
 	if (sched_ready(m->sched) == -1)
-		log_error("frame-unsent frame=READY error=%m");
+		log_error("send-failed to=launcher frame=READY error=%m");
 }
 
 /* --- the end ----------------------------------------------------------------- */

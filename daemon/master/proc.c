@@ -328,7 +328,8 @@ proc_alive(struct proc *p, const char *status)
 
 	f.u.alive.status = (struct frame_bytes){ status, strlen(status) };
 	if (wire_send(&p->launcher, &f, NULL) == -1)
-		log_debug("frame-unsent frame=%s error=%m", frame_name(f.kind));
+		log_debug("send-failed to=launcher frame=%s error=%m",
+		    frame_name(f.kind));
 }
 
 void

@@ -93,6 +93,7 @@ on_removed(struct store_op *op)
 		return;
 	}
 	if (op->verdict == STORE_OK && t != NULL) {
+		sched_log_removed(t);
 		sched_unlist(s, t);
 		sched_forget(s, &t);
 	}

@@ -32,6 +32,14 @@ sched_log_started(const struct task *t, unsigned int attempt, int64_t now_ms)
 	    task_id_text(t->id, id), attempt, seconds(now_ms - t->created_ms));
 }
 
+void
+sched_log_removed(const struct task *t)
+{
+	char id[TASK_ID_TEXT];
+
+	log_info("removed task=%s", task_id_text(t->id, id));
+}
+
 static void
 log_end(const struct sched *s, const struct task *t, const struct store_op *op,
     int64_t waited_ms, int64_t ran_ms)

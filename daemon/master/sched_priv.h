@@ -134,6 +134,8 @@ void	sched_log_accepted(const struct submission *, const struct task *);
 void	sched_log_started(const struct task *, unsigned int attempt,
 	    int64_t now_ms);
 
+void	sched_log_removed(const struct task *);
+
 /* Before the move: the task still is what it was. */
 void	sched_log_move(const struct sched *, const struct task *,
 	    const struct store_op *);

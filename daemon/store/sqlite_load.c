@@ -8,6 +8,8 @@
 #include "config.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/log.h"
@@ -83,14 +85,15 @@ static int
 load_file(struct sqlite *s, sqlite3_stmt *st, struct body *b)
 {
 	uint64_t file = (uint64_t)sqlite3_column_int64(st, COL_FILE);
+	char name[SQLITE_SPOOL_NAME];
 
 	b->fd = sqlite_spool_read(s, file, b->size);
 	if (b->fd >= 0) {
 		b->file = file;
 		return SQLITE_OK;
 	}
-	log_error("store-failed what=load body=%llu error=%m",
-	    (unsigned long long)file);
+	snprintf(name, sizeof(name), "%016" PRIx64, file);
+	log_error("store-failed what=load file=%s error=%m", name);
 	return errno == ENOENT || errno == ENODATA ? SQLITE_NOTFOUND :
 	    SQLITE_CANTOPEN;
 }
