@@ -95,6 +95,7 @@ APACHE = """
 ServerName localhost
 Listen 127.0.0.1:{port}
 PidFile {house}/run/apache2.pid
+TypesConfig /dev/null
 ErrorLog {house}/var/log/apache2
 DefaultRuntimeDir {house}/run
 Mutex file:{house}/run default
@@ -185,7 +186,7 @@ class House:
 
     def servers(self):
         loads = "".join(f"LoadModule {m}_module {HIDDEN % m}\n" for m in
-                        ("mpm_event", "authz_core", "authz_host", "alias", "env"))
+                        ("mpm_event", "authz_core", "authz_host", "alias", "env", "mime"))
         temp = "".join(f"{kind}_temp_path {self.path('tmp')}/{kind};\n" for kind in
                        ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         self.put("etc/apache2/apache2.conf", APACHE.format(

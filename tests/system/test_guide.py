@@ -56,7 +56,7 @@ def run_block(house, what, language, body):
         house.converse(body)
 
 
-@pytest.mark.parametrize("name", ["guide.md", "operators.md", "troubleshooting.md"])
+@pytest.mark.parametrize("name", ["guide.md", "operators.md", "scripts.md", "troubleshooting.md"])
 def test_guide(house, name):
     found = blocks(name)
     assert found
@@ -119,7 +119,7 @@ def test_backup_under_load(house):
     assert scgi(sock, "GET", f"/status/{last}").status == 404, "it is not the backup"
 
 
-@pytest.mark.parametrize("name", ["README.md", "doc/guide.md", "doc/operators.md",
+@pytest.mark.parametrize("name", ["README.md", "doc/guide.md", "doc/operators.md", "doc/scripts.md",
                                   "doc/troubleshooting.md", "bench/README.md"])
 def test_links(name):
     """What a document points to is there."""
