@@ -4,11 +4,12 @@
  *
  * The sockets are opened once and held until the end, so that a master which
  * is restarted misses no connection.  At the end only files that are still
- * the launcher's own are removed.
+ * the launcher's own are removed; a socket that systemd has opened never is.
  */
 #ifndef DAEMON_LAUNCHER_PLACES_H
 #define DAEMON_LAUNCHER_PLACES_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "daemon/conf.h"
