@@ -78,8 +78,9 @@ static const struct {
 	{ "limit=1001", "limit: " },
 	{ "limit=18446744073709551617", "limit: " },
 	{ "limit=1&limit=x", "limit: " },
+	{ "until=now", "until: expected a Unix time in milliseconds, got now" },
 	{ "sort=age", "sort: expected state, route, owner, older, newer, "
-	    "limit or refresh" },
+	    "until, limit or refresh" },
 	{ "=", ": expected state" },
 	{ "State=queued", "State: expected state" },
 	{ "route=%", "route: expected %XX" },
@@ -152,6 +153,16 @@ START_TEST(by_age)
 }
 END_TEST
 
+/* Whatever the time is now: there the next page begins. */
+START_TEST(by_moment)
+{
+	ck_assert(passes("until=1000000", TASK_QUEUED, 0));
+	ck_assert(passes("until=1000001", TASK_QUEUED, 9000));
+	ck_assert(!passes("until=999999", TASK_QUEUED, 9000));
+	ck_assert(passes("until=", TASK_QUEUED, 0));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -164,6 +175,7 @@ main(void)
 	tcase_add_loop_test(tc, bad_queries, 0, N(bad));
 	tcase_add_loop_test(tc, by_state, 0, TASK_STATE_N);
 	tcase_add_test(tc, by_age);
+	tcase_add_test(tc, by_moment);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);

@@ -98,6 +98,17 @@ read_newer(struct filter *f, const char *value)
 }
 
 static bool
+read_until(struct filter *f, const char *value)
+{
+	uint64_t n;
+
+	if (!field_number(field_of(value), INT64_MAX, &n))
+		return false;
+	f->until_ms = (int64_t)n;
+	return true;
+}
+
+static bool
 read_limit(struct filter *f, const char *value)
 {
 	uint64_t n;
@@ -132,6 +143,7 @@ static const struct parameter {
 	{ "owner", read_owner, "the name of a user" },
 	{ "older", read_older, "a number of seconds" },
 	{ "newer", read_newer, "a number of seconds" },
+	{ "until", read_until, "a Unix time in milliseconds" },
 	{ "limit", read_limit, "a number from 1 to 1000" },
 	{ "refresh", read_refresh, "a number from 1 to 3600" },
 };
@@ -164,7 +176,7 @@ read_pair(struct filter *f, char *pair, char why[FILTER_WHY_MAX])
 	}
 	if ((p = find(pair)) == NULL) {
 		(void)snprintf(why, FILTER_WHY_MAX, "%.32s: expected state, "
-		    "route, owner, older, newer, limit or refresh", pair);
+		    "route, owner, older, newer, until, limit or refresh", pair);
 		return 400;
 	}
 	if (value == NULL || *value == '\0' || p->read(f, value))
@@ -206,5 +218,6 @@ filter_passes(const struct filter *f, const struct task *t, int64_t now_ms)
 		age_ms = 0;	/* the clock was set back */
 	return (f->states == 0 || (f->states & 1u << t->state)) &&
 	    (f->older_s < 0 || age_ms >= 1000 * f->older_s) &&
-	    (f->newer_s < 0 || age_ms <= 1000 * f->newer_s);
+	    (f->newer_s < 0 || age_ms <= 1000 * f->newer_s) &&
+	    (f->until_ms == 0 || t->created_ms <= f->until_ms);
 }

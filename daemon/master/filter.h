@@ -4,6 +4,8 @@
  *	state=queued,running	any of these; may be repeated
  *	route=NAME  owner=NAME	exactly this one
  *	older=SECONDS  newer=SECONDS	age since it was created: at least, at most
+ *	until=MILLISECONDS	created at this Unix time, or before: the next page
+ *				begins with the time that the last one ended at
  *	limit=N			so many at most, 1 to 1000
  *	refresh=SECONDS		of a page without JavaScript: loads itself again
  *
@@ -31,6 +33,7 @@ struct filter {
 	const char	*owner;
 	int64_t		 older_s;	/* -1: not asked for */
 	int64_t		 newer_s;	/* likewise */
+	int64_t		 until_ms;	/* 0: not asked for */
 	unsigned int	 limit;
 	unsigned int	 refresh_s;	/* 0: not by itself */
 	char		*text;		/* owned */
