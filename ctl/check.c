@@ -44,10 +44,12 @@ ask(const struct ctl *ctl, bool as_json)
 		ctl_say("the daemon's answer makes no sense");
 		code = EXIT_AWAY;
 	} else if (code == EXIT_DONE) {
-		if (as_json)
+		if (as_json) {
 			doc_print(doc);
-		else
+			putchar('\n');
+		} else {
 			show(report);
+		}
 		code = json_is_true(sound) ? EXIT_DONE : EXIT_NO;
 	}
 	json_decref(doc);

@@ -58,6 +58,6 @@ doc_print(const json_t *doc)
 
 	if (text == NULL)
 		ctl_no_memory();
-	puts(text);
+	fputs(text, stdout);
 	free(text);
 }

@@ -23,7 +23,7 @@ double	doc_number(const json_t *, const char *path, double otherwise);
 /* A time of RFC 3339 as Unix time in ms; false without one. */
 bool	doc_time(const json_t *, const char *path, int64_t *unix_ms);
 
-/* As it is, on stdout. */
+/* As it is, on stdout, without a line feed. */
 void	doc_print(const json_t *);
 
 #endif

@@ -1,7 +1,8 @@
 /*
  * list - the tasks that pass a filter, newest first.
  *
- * The daemon gives a page at a time, and says whether there are more.
+ * A person gets the newest ones, and a word on whether there are more; a
+ * program gets all of them.  Each task of JSON is a line.
  */
 #include "config.h"
 
@@ -12,18 +13,23 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "ctl/ask.h"
 #include "ctl/doc.h"
+#include "ctl/pages.h"
 #include "ctl/screen.h"
 #include "ctl/table.h"
 #include "ctl/units.h"
+#include "ipc/buf.h"
 
-#define QUERY_MAX	16384
-#define LIMIT_MAX	1000		/* the daemon's, for one page */
+#define QUERY_MAX	8192
+#define LIMIT		100		/* for people */
+#define LIMIT_MAX	1000000000
 
 struct listing {
 	struct buf	 query;
+	int64_t		 limit;		/* 0: not said */
 	bool		 json;
+	size_t		 count;		/* of tasks that were shown */
+	struct table	 table;
 };
 
 static const struct option long_options[] = {
@@ -41,6 +47,7 @@ static const struct table_column columns[] = {
 	{ "ID", 0 }, { "STATE", 0 }, { "AGE", TABLE_RIGHT },
 	{ "RUNNING", TABLE_RIGHT }, { "ROUTE", TABLE_CUT },
 	{ "PATH", TABLE_CUT }, { "OWNER", TABLE_CUT },
+	{ "REASON", TABLE_CUT },
 };
 
 /* --- what is asked ------------------------------------------------------- */
@@ -68,26 +75,29 @@ add_term(struct listing *l, const char *name, const char *value)
 		ctl_die("the filter is too long");
 }
 
-/* An age, or a number of tasks. */
 static int
-add_number(struct listing *l, int option, const char *arg)
+add_age(struct listing *l, const char *name, const char *arg)
 {
 	char text[UNITS_TEXT];
-	int64_t n;
+	int64_t seconds;
 
-	if (option == 'n' && units_parse_number(arg, 1, LIMIT_MAX, &n) == -1) {
-		ctl_say("-n %s: expected a number from 1 to %d", arg,
-		    LIMIT_MAX);
+	if (units_parse_age(arg, &seconds) == -1) {
+		ctl_say("--%s %s: expected an age such as 90, 10m, 2h, 1d",
+		    name, arg);
 		return -1;
 	}
-	if (option != 'n' && units_parse_age(arg, &n) == -1) {
-		ctl_say("%s: expected an age such as 90, 10m, 2h, 1d", arg);
-		return -1;
-	}
-	snprintf(text, sizeof(text), "%" PRId64, n);
-	add_term(l, option == 'n' ? "limit" : option == 'O' ? "older" :
-	    "newer", text);
+	snprintf(text, sizeof(text), "%" PRId64, seconds);
+	add_term(l, name, text);
 	return 0;
+}
+
+static int
+set_limit(struct listing *l, const char *arg)
+{
+	if (units_parse_number(arg, 1, LIMIT_MAX, &l->limit) == 0)
+		return 0;
+	ctl_say("-n %s: expected a number, at least 1", arg);
+	return -1;
 }
 
 static int
@@ -108,9 +118,15 @@ parse_options(struct listing *l, int argc, char **argv)
 			add_term(l, "owner", optarg);
 			break;
 		case 'O':
+			if (add_age(l, "older", optarg) == -1)
+				return -1;
+			break;
 		case 'N':
+			if (add_age(l, "newer", optarg) == -1)
+				return -1;
+			break;
 		case 'n':
-			if (add_number(l, c, optarg) == -1)
+			if (set_limit(l, optarg) == -1)
 				return -1;
 			break;
 		case 'j':
@@ -152,46 +168,72 @@ add_span(struct table *t, const json_t *task, const char *from,
 }
 
 static void
-show(const json_t *doc)
+add_row(struct pages *p, const json_t *task)
 {
-	const json_t *task;
-	struct table t;
-	size_t i;
+	struct listing *l = p->arg;
+	struct table *t = &l->table;
 
-	table_init(&t, columns, sizeof(columns) / sizeof(columns[0]));
-	json_array_foreach(doc_at(doc, "tasks"), i, task) {
-		table_add(&t, doc_text(task, "id"));
-		table_add(&t, doc_text(task, "state"));
-		add_span(&t, task, "created", NULL);
-		add_span(&t, task, "started", "finished");
-		table_add(&t, doc_text(task, "route"));
-		table_add(&t, doc_text(task, "path"));
-		table_add(&t, doc_text(task, "owner"));
-	}
-	table_print(&t, stdout, screen_width());
-	table_fini(&t);
-	fflush(stdout);
-	if (json_is_true(doc_at(doc, "more")))
-		ctl_say("there are more; -n shows up to %d, filters find the "
-		    "right ones", LIMIT_MAX);
+	table_add(t, doc_text(task, "id"));
+	table_add(t, doc_text(task, "state"));
+	add_span(t, task, "created", NULL);
+	add_span(t, task, "started", "finished");
+	table_add(t, doc_text(task, "route"));
+	table_add(t, doc_text(task, "path"));
+	table_add(t, doc_text(task, "owner"));
+	table_add(t, doc_text(task, "reason"));
+	l->count++;
 }
 
 static int
-ask(const struct ctl *ctl, const struct listing *l, const char *query)
+show_table(struct listing *l, struct pages *p)
 {
-	struct talk_question q = {
-		.method = "GET", .path = "/tasks", .query = query,
-		.patience_s = ASK_PATIENCE_S,
-	};
-	json_t *doc;
 	int code;
 
-	if (l->json)
-		return ask_print(ctl, &q, NULL);
-	if ((code = ask_json(ctl, &q, NULL, &doc)) == EXIT_DONE)
-		show(doc);
-	json_decref(doc);
+	p->each = add_row;
+	table_init(&l->table, columns, sizeof(columns) / sizeof(columns[0]));
+	if ((code = pages_read(p)) == EXIT_DONE) {
+		table_print(&l->table, stdout, screen_width());
+		fflush(stdout);
+		if (p->more)
+			ctl_say("these are the newest %zu; there are more "
+			    "(-n)", l->count);
+	}
+	table_fini(&l->table);
 	return code;
+}
+
+static void
+add_line(struct pages *p, const json_t *task)
+{
+	struct listing *l = p->arg;
+
+	fputs(l->count++ > 0 ? ",\n" : "\n", stdout);
+	doc_print(task);
+}
+
+/* One document, whose end says whether it is whole. */
+static int
+show_json(struct pages *p)
+{
+	int code;
+
+	p->each = add_line;
+	fputs("{\"tasks\":[", stdout);
+	if ((code = pages_read(p)) == EXIT_DONE)
+		printf("\n],\"more\":%s}\n", p->more ? "true" : "false");
+	return code;
+}
+
+static int
+show(const struct ctl *ctl, struct listing *l)
+{
+	struct pages p = {
+		.ctl = ctl, .filter = (const char *)buf_data(&l->query),
+		.arg = l,
+	};
+
+	p.left = l->limit > 0 ? l->limit : l->json ? INT64_MAX : LIMIT;
+	return l->json ? show_json(&p) : show_table(l, &p);
 }
 
 int
@@ -206,7 +248,7 @@ list_run(const struct ctl *ctl, int argc, char **argv)
 	else if (buf_add(&l.query, "", 1) == -1)
 		ctl_no_memory();
 	else
-		code = ask(ctl, &l, (const char *)buf_data(&l.query));
+		code = show(ctl, &l);
 	buf_fini(&l.query);
 	return code;
 }

@@ -4,6 +4,7 @@
  *	main		the table of commands, help
  *	talk		one request and its answer, over SCGI
  *	ask		the same, with what can go wrong said to the person
+ *	pages		tasks, however many
  *	doc		what stands where in a JSON document
  *	say		complaints
  *	text		foreign text, made fit for a terminal
@@ -39,7 +40,7 @@ static const struct command commands[] = {
 	    "  -o, --owner USER   of this user\n"
 	    "  --older AGE        made at least so long ago: 90, 10m, 2h, 1d\n"
 	    "  --newer AGE        made at most so long ago\n"
-	    "  -n, --limit N      so many at most (100; up to 1000)\n"
+	    "  -n, --limit N      so many at most (100; with --json, all)\n"
 	    JSON_HELP, list_run },
 	{ "show", "ID [--json]", "all that is known of a task",
 	    JSON_HELP, show_run },

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from client import until
+from client import scgi, until
 from conftest import missing
 from harness import NO_TASK, SOURCE, alive, find_build
 
@@ -356,14 +356,14 @@ def test_log_follow(world, daemon, ctl):
 
 
 def test_list(daemon, ctl):
-    assert ctl("list").split() == "ID STATE AGE RUNNING ROUTE PATH OWNER".split()
+    assert ctl("list").split() == "ID STATE AGE RUNNING ROUTE PATH OWNER REASON".split()
     done = ctl.sh(OK)
     daemon.wait(done)
     running = ctl("submit", "/sh/long", "-d", "sleep 60", "-H", "X: y").strip()
     daemon.wait_state(running, "running")
     got = rows(ctl("list"))
     assert [row[0] for row in got] == [running, done], "newest first"
-    assert got[0][1] == "running" and got[0][4:] == ["/sh/*", "/sh/long", "-"]
+    assert got[0][1] == "running" and got[0][4:] == ["/sh/*", "/sh/long", "-", "-"]
     assert got[1][1] == "succeeded"
     assert [r[0] for r in rows(ctl("list", "-s", "succeeded"))] == [done]
     assert len(rows(ctl("list", "--state", "succeeded,running"))) == 2
@@ -383,7 +383,7 @@ def test_list_of_an_owner(daemon, ctl):
     task = daemon.submit("/sh", OK.encode(), extra=[("REMOTE_USER", "ann")])
     daemon.submit("/sh", OK.encode())
     got = rows(ctl("list", "-o", "ann"))
-    assert [(row[0], row[-1]) for row in got] == [(task, "ann")]
+    assert [(row[0], row[6]) for row in got] == [(task, "ann")]
     assert task in ctl("show", task), "no task is hidden from the operator"
 
 
@@ -394,6 +394,32 @@ def test_list_limit(daemon, ctl):
     assert done.returncode == DONE and "more" in done.stderr
     done = ctl.run("list", "-n", "5")
     assert len(rows(done.stdout)) == 5 and not done.stderr
+
+
+def test_list_says_why(daemon, ctl):
+    task = ctl.sh("exit 3")
+    daemon.wait(task)
+    assert ctl("list").splitlines()[1].endswith("  the program exited with status 3")
+
+
+def test_list_of_many(make, ctl):
+    """a program gets all of them, each once, in pages of a thousand"""
+    make(queue=5000)
+    ctl("pause")
+    tasks = []
+    for _ in range(2100):
+        tasks.append(make_task(ctl))
+    got = ctl.json("list")
+    assert [t["id"] for t in got["tasks"]] == tasks[::-1] and got["more"] is False
+    got = ctl.json("list", "-n", "1500", "-s", "queued")
+    assert [t["id"] for t in got["tasks"]] == tasks[:-1501:-1] and got["more"] is True
+    done = ctl.run("list", "-n", "2000")
+    assert [row[0] for row in rows(done.stdout)] == tasks[:-2001:-1]
+    assert done.stderr == "deferctl: these are the newest 2000; there are more (-n)\n"
+
+
+def make_task(ctl):
+    return scgi(ctl.socket, "GET", "/sh", mount="").id
 
 
 def test_hostile_text(daemon, ctl):
