@@ -304,7 +304,8 @@ START_TEST(called_in_a_turn_of_its_own)
 	submitted(&sub);
 	waits(&wait, &sub);
 	t = (struct task *)task_of(&sub);
-	sched_move(sched, t, TASK_CANCELLED, 1, 0);
+	sched_move(sched, t, &(struct store_op){ .to = TASK_CANCELLED,
+	    .to_attempt = 1 });
 	ck_assert_uint_eq(wait.called, 0);
 	is_called(&wait, TASK_CANCELLED);
 }
