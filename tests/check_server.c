@@ -5,6 +5,7 @@
  * asks everything.
  */
 #include <check.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -379,6 +380,111 @@ START_TEST(many_one_after_the_other)
 }
 END_TEST
 
+/* --- the end ------------------------------------------------------------------- */
+
+/* Who is inside is answered; who is outside is left there. */
+START_TEST(closed_with_an_heir)
+{
+	struct client inside, outside;
+
+	rig_open("");
+	client_connect(&inside, rig.data_path);
+	rig_idle();
+	server_close(rig.server, true);
+	client_connect(&outside, rig.data_path);
+	send_request(&outside);
+	ck_assert_uint_eq(server_count(rig.server), 1);
+	ck_assert(!client_ended(&outside));
+	ck_assert(!server_is_empty(rig.server));
+	send_request(&inside);
+	ck_assert_int_eq(client_wait(&inside), 202);
+	rig_wait_closed();
+	ck_assert(server_is_empty(rig.server));
+	ck_assert(!client_ended(&outside));
+	/* he is not to come after all */
+	server_close(rig.server, false);
+	ck_assert(!server_is_empty(rig.server));
+	ck_assert_int_eq(client_wait(&outside), 202);
+	client_close(&inside);
+	client_close(&outside);
+	finish();
+}
+END_TEST
+
+/* Nobody new; but all who had connected, also those above the limit. */
+START_TEST(closed_without_an_heir)
+{
+	rig_open("max-connections = 10\n");
+	come(CROWD);
+	server_close(rig.server, false);
+	ck_assert_int_eq(sock_connect(rig.data_path), -1);
+	ck_assert_int_eq(errno, ECONNREFUSED);
+	ck_assert_int_eq(sock_connect(rig.control_path), -1);
+	rig_idle();
+	for (int i = 0; i < CROWD; i++) {
+		ck_assert(!server_is_empty(rig.server));
+		send_request(&crowd[i]);
+		ck_assert_int_eq(client_wait(&crowd[i]), 202);
+		client_close(&crowd[i]);
+	}
+	rig_wait_closed();
+	rig_idle();
+	ck_assert(server_is_empty(rig.server));
+	finish();
+}
+END_TEST
+
+/* In turn: nothing has come, half a head, half a body; refused, body to come. */
+START_TEST(who_still_asks_is_told)
+{
+	static const char *const paths[] = { NULL, "/job/1", "/job/1", "/none" };
+	struct client c;
+	struct buf b;
+
+	rig_open("");
+	client_connect(&c, rig.data_path);
+	if (paths[_i] != NULL) {
+		head_make(&b, 10, "POST", paths[_i], NULL);
+		ck_assert(client_send(c.fd, buf_data(&b),
+		    buf_len(&b) - (_i == 1 ? 5 : 0)));
+		buf_fini(&b);
+		if (_i > 1)
+			ck_assert(client_send(c.fd, "12345", 5));
+	}
+	rig_idle();
+	ck_assert(!client_ended(&c));
+	server_close(rig.server, true);
+	server_hurry(rig.server);
+	ck_assert_int_eq(client_wait(&c), _i == 3 ? 404 : 503);
+	server_hurry(rig.server);	/* again: nothing is left to be said */
+	client_close(&c);
+	finish();
+}
+END_TEST
+
+START_TEST(a_door_that_still_asks_is_told)
+{
+	struct client c;
+	struct buf b;
+	int fds[2];
+
+	rig_open("");
+	client_connect(&c, rig.data_path);
+	client_open_door(&c, (enum door)_i, fds);
+	head_make(&b, 10, "POST", "/job/1", NULL);
+	client_send_door(&c, &b, fds);
+	buf_fini(&b);
+	ck_assert(client_send(c.in, "12345", 5));
+	rig_idle();
+	ck_assert(!client_ended(&c));
+	server_close(rig.server, true);
+	server_hurry(rig.server);
+	ck_assert_int_eq(client_wait(&c), 503);
+	client_close(&c);
+	finish();
+}
+END_TEST
+
 static Suite *
 suite(void)
 {
@@ -408,6 +514,14 @@ suite(void)
 	if (!in_valgrind())
 		tcase_add_test(t, accept_that_fails);
 	tcase_add_test(t, many_one_after_the_other);
+	suite_add_tcase(s, t);
+
+	t = tcase_create("the end");
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, closed_with_an_heir);
+	tcase_add_test(t, closed_without_an_heir);
+	tcase_add_loop_test(t, who_still_asks_is_told, 0, 4);
+	tcase_add_loop_test(t, a_door_that_still_asks_is_told, 0, DOOR_N);
 	suite_add_tcase(s, t);
 	return s;
 }
