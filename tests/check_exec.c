@@ -428,6 +428,98 @@ END_TEST
 
 /* -- stderr and progress -------------------------------------------------- */
 
+static int
+mkfifo_in(const struct rig *r, const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", r->dir, name);
+	return mkfifo(path, 0600);
+}
+
+static void
+follow(struct rig *r, unsigned int number, unsigned int on)
+{
+	struct frame f = { .kind = FRAME_FOLLOW };
+
+	rig_id(f.u.follow.id, number);
+	f.u.follow.attempt = 1;
+	f.u.follow.on = on;
+	rig_send(r, &f, -1);
+}
+
+/* The next frame is a piece of stderr, and begins there. */
+static void
+check_piece(struct rig *r, uint64_t at, const char *text)
+{
+	ck_assert(rig_next(r));
+	ck_assert_int_eq(r->f.kind, FRAME_STDERR);
+	ck_assert_uint_eq(r->f.u.err.at, at);
+	ck_assert_uint_eq(r->f.u.err.text.len, strlen(text));
+	ck_assert_mem_eq(r->f.u.err.text.data, text, strlen(text));
+}
+
+START_TEST(follows_stderr)
+{
+	unsigned int number;
+	struct rig r;
+
+	rig_init(&r, 2);
+	rig_script(&r, "x", "", SH HEAD "echo 1$$ >there; read line <go\n"
+	    "printf 'one\\n' >&2; read line <go; printf two >&2; printf ok\n");
+	rig_start(&r);
+	ck_assert_int_eq(mkfifo_in(&r, "go"), 0);
+	number = rig_ask(&r, &(struct ask){ .route = "x" });
+	rig_read_number(&r, "there");
+	follow(&r, number, 1);
+	check_piece(&r, 0, "");		/* nothing yet, and that at once */
+	rig_write_file(&r, "go");
+	check_piece(&r, 0, "one\n");
+	follow(&r, number, 1);		/* once more, from its beginning */
+	check_piece(&r, 0, "one\n");
+	rig_write_file(&r, "go");
+	check_piece(&r, 4, "two");
+	rig_done(&r);
+	rig_check_body(&r, "ok", 2);
+	ck_assert_uint_eq(r.f.u.done.log.len, 7);
+	follow(&r, number, 1);		/* too late, which is normal */
+	follow(&r, number + 9, 0);
+	rig_stop(&r);
+}
+END_TEST
+
+/* Nobody reads: neither the task nor the worker waits; then the end is there. */
+START_TEST(slow_master)
+{
+	unsigned int number, pieces = 0;
+	uint64_t at = 0, missed = 0;
+	struct rig r;
+
+	rig_init(&r, 2);
+	rig_script(&r, "x", "", SH HEAD "echo 1$$ >there; i=0\n"
+	    "while [ $i -lt 25 ]; do i=$((i+1)); seq 1 20000 >&2; sleep 0.11\n"
+	    "done; echo 1 >written; printf ok\n");
+	rig_start(&r);
+	number = rig_ask(&r, &(struct ask){ .route = "x" });
+	follow(&r, number, 1);
+	rig_wait_file(&r, "written");
+	for (;;) {
+		ck_assert(rig_next(&r));
+		if (r.f.kind == FRAME_DONE)
+			break;
+		ck_assert_int_eq(r.f.kind, FRAME_STDERR);
+		ck_assert_uint_ge(r.f.u.err.at, at);
+		missed += r.f.u.err.at - at;
+		at = r.f.u.err.at + r.f.u.err.text.len;
+		pieces++;
+	}
+	rig_check_body(&r, "ok", 2);
+	ck_assert_uint_eq(at, 25 * 108894);
+	ck_assert(pieces > 1 && pieces < 30 && missed > 0);
+	rig_stop(&r);
+}
+END_TEST
+
 START_TEST(floods_stderr)
 {
 	const char *log;
@@ -788,6 +880,8 @@ exec_suite(void)
 	tcase_add_loop_test(t, ends, 0, N(endings));
 	tcase_add_test(t, not_executable);
 	tcase_add_test(t, stdout_closed_early);
+	tcase_add_test(t, follows_stderr);
+	tcase_add_test(t, slow_master);
 	tcase_add_test(t, floods_stderr);
 	tcase_add_test(t, everything_at_its_largest);
 	tcase_add_test(t, progress);
