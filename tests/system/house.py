@@ -20,7 +20,7 @@ import time
 import pytest
 
 from client import until
-from harness import BUILD, ME, ROOT, SOURCE, MASTER_USER, WORKER_USER, find_build
+from harness import BUILD, ROOT, SOURCE, MASTER_USER, WORKER_USER, find_build
 from servers import free_port, program
 
 # What the documents call by name, and the house has.
@@ -217,11 +217,8 @@ class House:
                     "module-dir": "/usr/lib/deferd", "pid-file": "/run/deferd.pid"}
         lines = [f'{k} = "{v}"' for k, v in settings.items()
                  if not re.search(rf"^{k}\s*=", text, re.M)]
-        if ROOT:
-            lines += [f'user = "{MASTER_USER}"', f'run-as = "{WORKER_USER}"']
-            text = re.sub(r'^(user|run-as)\s*=.*\n', "", text, flags=re.M)
-        elif not re.search(r"^peers\s*=", text, re.M):
-            lines += [f'peers = {{ "{ME}" }}']
+        lines += [f'user = "{MASTER_USER}"', f'run-as = "{WORKER_USER}"']
+        text = re.sub(r"^(user|run-as)\s*=.*\n", "", text, flags=re.M)
         if not find_build("deferd-check"):      # a build without SQLite
             lines = [line.replace("sqlite:/var/lib/deferd/tasks.db", "memory") for line in lines]
         self.put(path, self.inside("\n".join(lines) + "\n" + text))

@@ -5,6 +5,7 @@ a block is says the comment before it:
 	<!-- file PATH [MODE] -->	it is the content of this file
 	<!-- server NAME -->		a conversation that needs this web server
 	<!-- user -->			a conversation that names the user "deferd"
+	<!-- root -->			a conversation that only root can have
 	<!-- check WORD -->		`deferd -n` of this configuration warns with this word
 	<!-- elsewhere PATH -->		another test runs it
 
@@ -19,7 +20,7 @@ import threading
 import pytest
 
 from client import scgi, until
-from harness import SOURCE, MASTER_USER, find_build
+from harness import ROOT, SOURCE, MASTER_USER, find_build
 from house import House
 
 FENCE = re.compile(r"(?:^<!-- (?P<what>.*?) -->\n)?^```(?P<language>\w*)\n(?P<body>.*?)^```$",
@@ -53,7 +54,8 @@ def run_block(house, what, language, body):
             house.need(words[0])
         if kind == "user":
             body = body.replace("deferd:", MASTER_USER + ":")
-        house.converse(body)
+        if kind != "root" or ROOT:
+            house.converse(body)
 
 
 @pytest.mark.parametrize("name", ["guide.md", "operators.md", "scripts.md", "troubleshooting.md"])
