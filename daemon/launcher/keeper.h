@@ -65,6 +65,7 @@ struct keeper {
 	uint32_t	 generation;	/* of the settings, as this master counts */
 	pid_t		 master;	/* 0: none */
 	bool		 master_ready;	/* it has said so */
+	bool		 left_backlog;	/* it was told that another one comes */
 	int64_t		 master_started_ms;
 	struct link	 link;
 	struct backoff master_backoff;

@@ -92,7 +92,11 @@ master_died(struct keeper *k)
 	if (k->state == KEEPER_STARTING) {
 		keeper_end(k, 1);
 	} else if (k->state == KEEPER_DRAINING) {
-		keeper_end(k, status != 0);
+		/* It may have ended before it heard that it is the last one. */
+		if (k->left_backlog && !places_outlive(&k->places))
+			kill_workers(k);
+		else
+			keeper_end(k, status != 0);
 	} else if (k->state == KEEPER_RESTARTING) {
 		k->state = KEEPER_SERVING;
 		kill_workers(k);

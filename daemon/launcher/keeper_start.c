@@ -90,7 +90,7 @@ start_master(struct keeper *k)
 	role_argv(k, argv, ROLE_MASTER_PROGRAM, "-a", *alive ? alive : NULL);
 	k->master_started_ms = keeper_now_ms();
 	k->master = spawn_role(k, &s, &peer);
-	k->master_ready = false;
+	k->master_ready = k->left_backlog = false;
 	if (k->master > 0) {
 		/* The settings that it was handed are its first. */
 		k->generation = 0;

@@ -95,6 +95,8 @@ keeper_send_drain(struct keeper *k)
 
 	f.u.drain.heir = k->state == KEEPER_RESTARTING ||
 	    places_outlive(&k->places);
+	if (k->state == KEEPER_RESTARTING)
+		k->left_backlog = true;
 	k->deadline_ms = keeper_now_ms() + DRAIN_MARGIN_MS +
 	    k->settings.conf->drain_s * 1000;
 	keeper_tell(k, &f, NULL, 0);

@@ -357,3 +357,17 @@ def test_killed_together_and_started_at_once(make):
         os.kill(master, signal.SIGKILL)
         d.process = None                # nobody waits for it yet
         d.start()
+
+
+@durable
+def test_stop_in_the_middle_of_a_restart(lasting):
+    """Whatever the moment: who got in is answered, who did not was refused, and the end is clean"""
+    d = lasting(routes=ROUTES, workers=1)
+    for n in range(5 if SANITIZED else 15):
+        d.process.send_signal(signal.SIGUSR2)
+        time.sleep(n * 0.005)       # any moment will do
+        asked = ask_many(d, 3)
+        d.process.send_signal(signal.SIGTERM)
+        assert {a.status for a in answers(asked)} == {202}
+        assert d.process.wait(30) == 0, d.log()
+        d.start()
