@@ -145,6 +145,22 @@ START_TEST(submission_leads_to_the_link)
 }
 END_TEST
 
+/* Back to where a button stood; no query can end the line. */
+START_TEST(a_button_leads_back)
+{
+	req.query = "state=a,b&route=%2F*&x=\r\nSet-Cookie: y\xff\"?";
+	ck_assert_int_eq(view_see(&answer, &req, "/tasks"), 0);
+	is_page(303);
+	head_has("\r\nLocation: /jobs/tasks?state=a,b&route=%2F*&x=%0D%0A"
+	    "Set-Cookie:%20y%FF%22?\r\n");
+	body_has("<a href=\"/jobs/tasks?state=a,b&amp;route=%2F*&amp;x=");
+	answer_fini(&answer);
+	req.query = "";
+	ck_assert_int_eq(view_see(&answer, &req, "/tasks"), 0);
+	head_has("\r\nLocation: /jobs/tasks\r\n");
+}
+END_TEST
+
 START_TEST(waiting_page_of_a_running_task)
 {
 	wait_page("/report/7", NULL, CHANGED + 83 * 1000);
@@ -462,6 +478,7 @@ main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, submission_leads_to_the_link);
+	tcase_add_test(tc, a_button_leads_back);
 	tcase_add_test(tc, waiting_page_of_a_running_task);
 	tcase_add_test(tc, waiting_page_of_a_queued_task);
 	tcase_add_test(tc, waiting_page_with_progress);
