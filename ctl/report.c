@@ -79,7 +79,8 @@ tasks_line(FILE *out, const json_t *stats)
 	if (json_is_number(doc_at(stats, "oldest_queued")))
 		fprintf(out, " (the oldest for %s)",
 		    seconds(stats, "oldest_queued", age));
-	fprintf(out, ", %.0f running; kept ", count(stats, "tasks.running"));
+	fprintf(out, ", %.0f running\n" LABEL, count(stats, "tasks.running"),
+	    "kept");
 	put_counts(out, doc_at(stats, "tasks"), outcomes, N(outcomes));
 	putc('\n', out);
 }
@@ -197,12 +198,12 @@ report_rates(FILE *out, const json_t *stats, const json_t *before)
 		now = json_array_size(minutes) < 2 ? NULL :
 		    json_array_get(minutes, json_array_size(minutes) - 2);
 	}
-	fprintf(out, LABEL, "rates");
+	fprintf(out, LABEL "per second%s: ", "rates", then != NULL ? "" :
+	    ", in the last minute");
 	for (size_t i = 0; i < N(names); i++)
 		fprintf(out, "%s%.1f %s", i > 0 ? ", " : "",
 		    rate(now, then, names[i], s), names[i]);
-	fprintf(out, " per second%s\n", then != NULL ? "" :
-	    ", in the last minute");
+	putc('\n', out);
 }
 
 /* --- tables -------------------------------------------------------------- */

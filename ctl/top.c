@@ -22,7 +22,7 @@
 #define PERIOD_MAX_S	3600
 #define PATIENCE_S	10
 #define TASKS_MAX	"1000"		/* a page: there are fewer slots */
-#define HEAD_LINES	9		/* above the tasks */
+#define HEAD_LINES	10		/* above the tasks */
 
 struct top {
 	const struct ctl *ctl;
