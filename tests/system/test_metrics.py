@@ -336,6 +336,15 @@ def test_dashboard_shows_what_there_is(make):
     assert wanted <= there, wanted - there
 
 
+def test_documents_name_what_there_is(make):
+    d = make(routes=ROUTES)
+    m = Metrics(d)
+    there = {name for name, _ in m.samples} | {f.name for f in m.families}
+    with open(os.path.join(SOURCE, "doc", "operators.md")) as f:
+        wanted = set(re.findall(r"\bdeferd_\w+", f.read()))
+    assert wanted and wanted <= there, wanted - there
+
+
 def test_dashboard_can_be_loaded():
     board = dashboard()
     assert board["title"] == "deferd" and board["schemaVersion"] >= 36
