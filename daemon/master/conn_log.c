@@ -304,7 +304,8 @@ conn_show_log(struct conn *c, const struct task *t)
 		show_stored(c, t);
 	else if (c->unread > 0 && !conn_has_door(c))
 		conn_refuse(c, PROBLEM_BAD_REQUEST, "This takes no body.");
-	else if (!streams && sched_job(c->env->sched, t) == NULL)
+	else if ((!streams || sched_is_draining(c->env->sched)) &&
+	    sched_job(c->env->sched, t) == NULL)
 		conn_reply(c, view_log(&c->answer, &c->req, t, "", 0));
 	else
 		follow(c, t, streams);

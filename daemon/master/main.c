@@ -236,6 +236,7 @@ ignore_signals(void)
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
 	(void)signal(SIGTERM, SIG_IGN);
+	(void)signal(SIGUSR2, SIG_IGN);
 }
 
 static void

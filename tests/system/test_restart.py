@@ -371,3 +371,24 @@ def test_stop_in_the_middle_of_a_restart(lasting):
         assert {a.status for a in answers(asked)} == {202}
         assert d.process.wait(30) == 0, d.log()
         d.start()
+
+
+@durable
+def test_followers_hold_nothing_up(lasting, world):
+    """Who reads the log of a task that will not run before the restart is let go"""
+    d = lasting(routes=ROUTES, workers=1, threads=1, drain=20)
+    busy = d.submit("/sh", b"sleep 3; printf 'Content-Type: text/plain\n\n'")
+    task = d.submit("/sh", NAP)
+    control = world.path("spare", "control.sock")
+    follower = connect(control)
+    follower.sendall(scgi_head("GET", f"/status/{task}/log", mount=d.mount, query="follow=1"))
+    old = d.master()
+    d.process.send_signal(signal.SIGUSR2)
+    until(lambda: "draining" in d.log(), "the master drains")
+    late = connect(control)
+    late.sendall(scgi_head("GET", f"/status/{task}/log", mount=d.mount, query="follow=1"))
+    begin = time.monotonic()
+    assert {a.status for a in answers([follower, late])} == {200}
+    new_master(d, old)
+    assert time.monotonic() - begin < 10
+    assert d.wait(busy).status == d.wait(task).status == 200
