@@ -2,11 +2,12 @@
 
 import os
 import signal
+import socket
 import time
 
 import pytest
 
-from client import connect, parse_cgi, read_all, scgi, scgi_head, until
+from client import connect, hand_over, parse_cgi, read_all, scgi, scgi_head, until
 from harness import alive
 
 WAIT = "while [ ! -e {go} ]; do sleep 0.02; done\n"
@@ -194,6 +195,50 @@ def test_follower_leaves(make, go):
     until(lambda: len(os.listdir(f"/proc/{d.master()}/fd")) <= fds + 1, "they are noticed")
     release(go)
     assert followers[19].rest().body == b"here\n"
+
+
+def test_through_a_door(make, go):
+    """the door has handed over its stdin and stdout: the stream, and who leaves, are the same"""
+    d = make()
+    task = d.sh("echo here >&2\n" + WAIT.format(go=go) + "echo end >&2\n" + END)
+    d.wait_state(task, "running")
+    fds = len(os.listdir(f"/proc/{d.master()}/fd"))
+    head = scgi_head("GET", f"/status/{task}/log", mount=d.mount, query="follow=1")
+    ends = []
+    for ours, theirs in (socket.socketpair(), socket.socketpair(), pipe()):
+        with open("/dev/null", "rb") as null:
+            hand_over(control(d), head, null.fileno(), theirs.fileno())
+        theirs.close()
+        ends.append(Reader(ours))
+        ends[-1].read_until(b"here")
+    ends[0].close()
+    until(lambda: len(os.listdir(f"/proc/{d.master()}/fd")) <= fds + 4, "one is gone")
+    release(go)
+    for end in ends[1:]:
+        assert end.rest().body == b"here\nend\n"
+
+
+class Reader(Follower):
+    def __init__(self, end):
+        self.socket, self.seen = end, b""
+
+
+class Pipe:
+    """The reading end of a pipe, as if it were a socket."""
+
+    def __init__(self, fd):
+        self.file = os.fdopen(fd, "rb", buffering=0)
+
+    def recv(self, size):
+        return self.file.read(size)
+
+    def close(self):
+        self.file.close()
+
+
+def pipe():
+    ours, theirs = os.pipe()
+    return Pipe(ours), os.fdopen(theirs, "wb")
 
 
 def test_worker_dies(make, go):
