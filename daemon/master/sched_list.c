@@ -147,21 +147,29 @@ consider_job(const struct job *job, void *arg)
 	consider(p, table_find(&p->l->sched->table, job->id));
 }
 
+/* From its end, where the newest are: the others are soon passed over. */
+static void
+consider_list(struct part *p, const struct task *list)
+{
+	const struct task *t = list != NULL ? list->prev : NULL;
+
+	for (; t != NULL; t = t != list ? t->prev : NULL)
+		consider(p, t);
+}
+
 static void
 give_part(struct listing *l)
 {
 	struct sched *s = l->sched;
 	struct part p = { .l = l };
-	const struct task *t;
 
 	proc_each(s->proc, consider_job, &p);
 	for (size_t i = 0; i < s->nroutes; i++)
-		DL_FOREACH(s->routes[i].ready, t)
-			consider(&p, t);
-	DL_FOREACH(s->delayed, t)
-		consider(&p, t);
+		consider_list(&p, s->routes[i].ready);
+	consider_list(&p, s->delayed);
 	for (; l->n < p.n; l->n++) {
-		t = p.task[l->n];
+		const struct task *t = p.task[l->n];
+
 		memcpy(l->id[l->n], t->id, TASK_ID_BYTES);
 		l->last_ms = t->created_ms;
 		l->last_row = t->row;
