@@ -10,59 +10,9 @@
 #include <string.h>
 
 #include "daemon/master/table.h"
+#include "tests/scarce.h"
 
 #define MANY	20000
-
-/*
- * Memory that ends for a moment: `left` allocations go well, the next one
- * fails, all later ones go well (-1).  These stand before libc's, but not
- * where a sanitizer or valgrind has put its own.
- */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define OWN_MALLOC 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define OWN_MALLOC 0
-#endif
-#endif
-#ifndef OWN_MALLOC
-#define OWN_MALLOC 1
-#endif
-
-static int left = -1;
-
-#if OWN_MALLOC
-void	*__libc_malloc(size_t);
-void	*__libc_calloc(size_t, size_t);
-void	*__libc_realloc(void *, size_t);
-
-static bool
-is_out(void)
-{
-	if (left < 0 || left-- > 0)
-		return false;
-	errno = ENOMEM;
-	return true;
-}
-
-void *
-malloc(size_t n)
-{
-	return is_out() ? NULL : __libc_malloc(n);
-}
-
-void *
-calloc(size_t n, size_t size)
-{
-	return is_out() ? NULL : __libc_calloc(n, size);
-}
-
-void *
-realloc(void *p, size_t n)
-{
-	return is_out() ? NULL : __libc_realloc(p, n);
-}
-#endif
 
 /* The n-th of a row of ids that differ in a few bits only. */
 static const unsigned char *

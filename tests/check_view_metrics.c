@@ -14,6 +14,7 @@
 #include "daemon/master/expose.h"
 #include "daemon/master/view_metrics.h"
 #include "daemon/master/view_stats.h"
+#include "tests/scarce.h"
 
 #define NOW_MS	1700000059007		/* 2023-11-14T22:14:19.007Z */
 #define HOSTILE	"/a\"b\\c\nd\xff\xc3\xa9"
@@ -411,6 +412,33 @@ START_TEST(stats_of_minutes)
 }
 END_TEST
 
+/* --- neither ----------------------------------------------------------------- */
+
+/* Without memory, wherever it ends: -1 and an empty answer. */
+START_TEST(no_memory_no_answer)
+{
+	static int (*const views[])(struct answer *, const struct request *,
+	    const struct stats_now *) = { view_metrics, view_stats };
+	int n, failed = -1;
+
+	if (!OWN_MALLOC)
+		return;
+	for (n = 0; failed != 0; n++) {
+		ck_assert_int_lt(n, 10000);
+		left = n;
+		failed = views[_i](&answer, &req, &now);
+		left = -1;
+		if (failed == 0)
+			break;
+		ck_assert_int_eq(failed, -1);
+		ck_assert_uint_eq(buf_len(&answer.head), 0);
+		ck_assert_ptr_null(answer.body.bytes);
+	}
+	take_text();
+	ck_assert(n > 0 || getenv("LD_PRELOAD") != NULL);
+}
+END_TEST
+
 static Suite *
 suite(void)
 {
@@ -431,6 +459,7 @@ suite(void)
 	tcase_add_test(t, stats_of_the_daemon);
 	tcase_add_test(t, stats_of_tasks);
 	tcase_add_test(t, stats_of_minutes);
+	tcase_add_loop_test(t, no_memory_no_answer, 0, 2);
 	suite_add_tcase(s, t);
 	return s;
 }
