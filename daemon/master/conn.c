@@ -60,8 +60,14 @@ conn_wait_for_input(struct conn *c)
 		ms = 1;
 	tv.tv_sec = (time_t)(ms / 1000);
 	tv.tv_usec = (suseconds_t)(ms % 1000 * 1000);
-	if (event_add(c->readable, &tv) == -1)
+	if (event_add(c->readable, &tv) == 0)
+		return;
+	if (c->state != CONN_HEAD) {
 		conn_close(c);
+		return;
+	}
+	c->garbled = true;
+	conn_reply(c, -1);
 }
 
 void

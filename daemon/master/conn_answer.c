@@ -46,26 +46,17 @@ on_sent(struct outlet *o, bool sent)
 	"Content-Type: application/problem+json\r\n\r\n"		\
 	"{\"detail\":\"" detail "\"}\n"
 
-/*
- * An answer could not be made for want of memory, so this one is there
- * already.  One write into an empty pipe or socket takes it whole.
- */
-static void
-say_last_words(struct conn *c)
+/* An answer could not be made for want of memory, so this one is there. */
+static const char *
+last_words(const struct conn *c)
 {
 	static const char none[] = LAST_WORDS("503 Service Unavailable",
 	    "Retry-After: 10\r\n", "There is no memory to answer now.");
 	static const char made[] = LAST_WORDS("500 Internal Server Error", "",
 	    "There is no memory to answer; the request may be a task by now.");
-	const char *words = c->submits ? made : none;
 
 	log_error("answer-failed error=%s", "no memory");
-	if (c->unread > 0 && !conn_has_door(c) && !c->garbled)
-		conn_discard_some(c);	/* as much of it as has come */
-	if (!stream_blocks(c->out) &&
-	    stream_write(c->out, words, strlen(words)) > 0)
-		stream_refuse_input(conn_has_door(c) ? c->in : &c->sock);
-	conn_close(c);
+	return c->submits ? made : none;
 }
 
 static void
@@ -81,8 +72,11 @@ send_answer(struct conn *c)
 	c->outlet.deadline_s = c->env->conf->send_deadline_s;
 	c->outlet.done = on_sent;
 	c->outlet.arg = c;
+	if (outlet_start(&c->outlet) == 0)
+		return;
+	c->outlet.words = last_words(c);
 	if (outlet_start(&c->outlet) == -1)
-		say_last_words(c);
+		conn_close(c);
 }
 
 /*
@@ -93,10 +87,8 @@ send_answer(struct conn *c)
 void
 conn_reply(struct conn *c, int made)
 {
-	if (made == -1) {
-		say_last_words(c);
-		return;
-	}
+	if (made == -1)
+		c->outlet.words = last_words(c);
 	if (c->unread == 0 || c->garbled || conn_has_door(c)) {
 		send_answer(c);
 		return;

@@ -256,6 +256,12 @@ outlet_start(struct outlet *o)
 		finish(o, true);
 		return 0;
 	}
+	if (o->words != NULL) {
+		o->data = (const unsigned char *)o->words;
+		o->len = strlen(o->words);
+		run_outlet(o);
+		return 0;
+	}
 	if (append_small_body(o) == -1)
 		return -1;
 	o->data = buf_data(&o->answer->head);

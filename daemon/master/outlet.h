@@ -21,6 +21,8 @@ struct outlet {
 	struct work_pool *io;
 	const struct stream *out;	/* borrowed */
 	struct answer	*answer;	/* borrowed */
+	const char	*words;		/* a whole answer in its place, for which */
+					/* no memory is needed; NULL: none */
 	int64_t		 deadline_s;	/* without any progress */
 	/* false: the other side has gone, was too slow, or the file failed */
 	void		(*done)(struct outlet *, bool sent);
@@ -41,7 +43,8 @@ void	outlet_init(struct outlet *);
 
 /*
  * Begins; done() is called exactly once, perhaps before this returns.  -1
- * without memory: nothing was sent, and done() is not called.
+ * without memory, but never with `words`: nothing was sent, and done() is
+ * not called.
  */
 int	outlet_start(struct outlet *)
 	__attribute__((warn_unused_result));

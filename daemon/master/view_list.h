@@ -24,7 +24,7 @@ struct listed {
 	const struct task *task;	/* id, state, created_ms, attempt */
 	const char	*link;		/* view_link() */
 	const char	*route;		/* its name */
-	const char	*method;
+	const char	*method;	/* NULL, both: the store cannot read it */
 	const char	*path;
 	const char	*owner;		/* a user's name, NULL: nobody's */
 	const char	*reason;	/* NULL: there is none */

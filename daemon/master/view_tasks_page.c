@@ -33,6 +33,7 @@
 #define WHEN_TEXT	48
 #define REFRESH_TEXT	64
 #define ELLIPSIS	"\xe2\x80\xa6"
+#define UNREAD		"(the store cannot read it now)"
 
 /* How much of a text is shown: whole characters, as far as it is UTF-8. */
 static size_t
@@ -222,14 +223,15 @@ put_more(struct buf *out, const struct listed *t)
 static int
 put_what(struct buf *out, const struct view_list *l, const struct listed *t)
 {
-	size_t len = strlen(t->path), shown = cut(t->path, len, TEXT_SHOWN);
+	const char *path = t->path != NULL ? t->path : UNREAD;
+	size_t len = strlen(path), shown = cut(path, len, TEXT_SHOWN);
 	char id[TASK_ID_TEXT], when[WHEN_TEXT], note[WHEN_TEXT];
 	const struct view_hole holes[] = {
 		{ "id", task_id_text(t->task->id, id), false, 0 },
 		{ "state", task_state_names[t->task->state], false, 0 },
-		{ "method", t->method, false, 0 },
+		{ "method", t->method != NULL ? t->method : "", false, 0 },
 		{ "link", t->link, false, 0 },
-		{ "path", t->path, false, shown },
+		{ "path", path, false, shown },
 		{ "cut", shown < len ? ELLIPSIS : "", false, 0 },
 		{ "when", when, false, 0 },
 		{ "note", note, false, 0 },
