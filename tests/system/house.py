@@ -24,7 +24,7 @@ from harness import BUILD, ROOT, SOURCE, MASTER_USER, WORKER_USER, find_build
 from servers import free_port, program
 
 # What the documents call by name, and the house has.
-PLACES = re.compile(r"(?<![\w.~@-])/(?:etc|run|srv|tmp|var/(?:www|lib/deferd|log)|"
+PLACES = re.compile(r"(?<![\w.~-])/(?:etc|run|srv|tmp|var/(?:www|lib/deferd|log)|"
                     r"usr/(?:lib/(?:cgi-bin|deferd)|local/sbin|share/doc/deferd))(?![\w.-])")
 FOLDERS = ("bin", "home", "tmp", "run/deferd", "var/www/html", "var/lib/deferd/spool", "var/log",
            "usr/lib/cgi-bin", "usr/lib/deferd", "srv", "etc/nginx/snippets",

@@ -225,6 +225,37 @@ def test_events():
     assert said - told <= {"log-lost"}, "in the manual only"
 
 
+def test_environment():
+    """What the programs look up in their environment has its place in their pages."""
+    for folder, page in (("daemon/launcher", "deferd.8"), ("ctl", "deferctl.8"),
+                         ("cgi", "defer.cgi.8")):
+        text = "\n".join(open(path).read() for path in glob.glob(f"{SOURCE}/{folder}/*.c"))
+        names = set(re.findall(r'getenv\("(\w+)"\)', text)) - {"CONTENT_LENGTH",
+                                                              "HTTP_TRANSFER_ENCODING"}
+        for constant in re.findall(r"getenv\(([A-Z_]+)\)", text):
+            names.add(re.search(rf'#define\s+{constant}\s+"(\w+)"', text).group(1))
+        said = set(re.findall(r"\b([A-Z_]{4,})\b", section(page, "ENVIRONMENT")))
+        assert names and names <= said, (page, names - said)
+
+
+def test_operators_paths():
+    """deferctl(8) has every path that only the control socket knows."""
+    with open(os.path.join(SOURCE, "daemon/master/operate.c")) as f:
+        paths = set(re.findall(r'\{ "(/\w+)"', f.read()))
+    assert len(paths) > 8
+    said = "\n".join(re.findall(r"^\.It Li .*$", section("deferctl.8", "Over HTTP"), re.M))
+    assert paths == {p for p in re.findall(r"(/\w+)", said) if p not in ("/status", "/log")}
+
+
+def test_metrics_named():
+    """What operators.md says to watch is there to be watched."""
+    with open(os.path.join(SOURCE, "daemon/master/view_metrics.c")) as f:
+        there = set(re.findall(r'"(deferd_\w+)"', f.read()))
+    with open(os.path.join(SOURCE, "doc/operators.md")) as f:
+        named = set(re.findall(r"`(deferd_\w+)`", f.read()))
+    assert len(named) > 8 and named <= there, named - there
+
+
 def test_module_interface():
     """deferd_module(3) has the table of deferd.h, and an item for each of its members."""
     with open(os.path.join(SOURCE, "daemon/worker/deferd.h")) as f:
