@@ -3,17 +3,14 @@
  */
 #include "config.h"
 
-#include <getopt.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl/ask.h"
 #include "ctl/doc.h"
+#include "ctl/options.h"
 #include "ctl/text.h"
-
-static const struct option long_options[] = {
-	{ "json", no_argument, NULL, 'j' },
-	{ 0 }
-};
 
 /* A report has lines. */
 static void
@@ -59,15 +56,9 @@ ask(const struct ctl *ctl, bool as_json)
 int
 check_run(const struct ctl *ctl, int argc, char **argv)
 {
-	bool as_json = false;
-	int c;
+	bool as_json;
 
-	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-		if (c != 'j')
-			return ctl_usage(ctl);
-		as_json = true;
-	}
-	if (optind != argc)
+	if (options_json(argc, argv, &as_json) == -1 || optind != argc)
 		return ctl_usage(ctl);
 	return ask(ctl, as_json);
 }

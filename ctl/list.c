@@ -10,9 +10,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "ctl/clock.h"
 #include "ctl/doc.h"
 #include "ctl/pages.h"
 #include "ctl/screen.h"
@@ -141,15 +141,6 @@ parse_options(struct listing *l, int argc, char **argv)
 
 /* --- what is shown ------------------------------------------------------- */
 
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Between two times of a task, the later one perhaps not yet there. */
 static void
 add_span(struct table *t, const json_t *task, const char *from,
@@ -163,7 +154,7 @@ add_span(struct table *t, const json_t *task, const char *from,
 		return;
 	}
 	if (to == NULL || !doc_time(task, to, &end))
-		end = now_ms();
+		end = clock_wall_ms();
 	table_add(t, units_seconds((double)(end - start) / 1000, text));
 }
 

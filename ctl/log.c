@@ -9,6 +9,22 @@
 #include <unistd.h>
 
 #include "ctl/ask.h"
+#include "ctl/wait.h"
+
+#define PATIENCE_S	2	/* to hear how a task ended that has ended */
+
+/*
+ * What was followed ends with the task, or with the daemon: the text itself
+ * does not tell which.
+ */
+static int
+expect_end(const struct ctl *ctl, const char *id)
+{
+	char state[WAIT_STATE];
+	int code = wait_for_end(ctl, id, PATIENCE_S, state);
+
+	return code == EXIT_DONE ? EXIT_DONE : EXIT_AWAY;
+}
 
 static int
 ask(const struct ctl *ctl, const char *id, bool follow)
@@ -24,6 +40,8 @@ ask(const struct ctl *ctl, const char *id, bool follow)
 
 	if (code == EXIT_DONE)
 		code = ask_copy(&t);
+	if (code == EXIT_DONE && follow)
+		code = expect_end(ctl, id);
 	talk_close(&t);
 	free(path);
 	return code;

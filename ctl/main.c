@@ -8,6 +8,7 @@
  *	doc		what stands where in a JSON document
  *	say		complaints
  *	text		foreign text, made fit for a terminal
+ *	options		those that several commands have
  *	table units	columns and numbers for people
  *	screen		the terminal
  *	vars		a header, a path, as CGI variables

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "ctl/clock.h"
 #include "ctl/ctl.h"
 #include "ctl/doc.h"
 #include "ctl/report.h"
@@ -327,15 +327,6 @@ add_running(struct table *t, const json_t *task, int64_t now_ms)
 	table_add(t, doc_text(task, "owner"));
 }
 
-static int64_t
-wall_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* The array's members, sorted; owned, borrowing. */
 static const json_t **
 sorted(const json_t *tasks)
@@ -362,7 +353,7 @@ report_running(FILE *out, const json_t *list, size_t rows, size_t width)
 	const json_t *tasks = doc_at(list, "tasks");
 	size_t n = json_array_size(tasks);
 	const json_t **all = sorted(tasks);
-	int64_t now = wall_ms();
+	int64_t now = clock_wall_ms();
 	struct table t;
 
 	table_init(&t, columns, N(columns));

@@ -115,6 +115,16 @@ watch(int fd)
 		ctl_die("epoll: %s", strerror(errno));
 }
 
+/* By who started us: nohup(1) means it. */
+static bool
+is_ignored(int signo)
+{
+	struct sigaction action;
+
+	return sigaction(signo, NULL, &action) == 0 &&
+	    action.sa_handler == SIG_IGN;
+}
+
 static void
 open_events(void)
 {
@@ -122,7 +132,8 @@ open_events(void)
 
 	sigemptyset(&set);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		sigaddset(&set, signals[i]);
+		if (!is_ignored(signals[i]))
+			sigaddset(&set, signals[i]);
 	sigprocmask(SIG_BLOCK, &set, &screen.mask_before);
 	screen.signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	screen.events_fd = epoll_create1(EPOLL_CLOEXEC);

@@ -3,21 +3,18 @@
  */
 #include "config.h"
 
-#include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl/ask.h"
 #include "ctl/doc.h"
+#include "ctl/options.h"
 #include "ctl/text.h"
 #include "ctl/units.h"
 
 #define LABEL_WIDTH	10
-
-static const struct option long_options[] = {
-	{ "json", no_argument, NULL, 'j' },
-	{ 0 }
-};
 
 static void
 label(const char *name)
@@ -171,15 +168,9 @@ int
 show_run(const struct ctl *ctl, int argc, char **argv)
 {
 	char id[ASK_ID_TEXT];
-	bool as_json = false;
-	int c;
+	bool as_json;
 
-	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-		if (c != 'j')
-			return ctl_usage(ctl);
-		as_json = true;
-	}
-	if (optind != argc - 1)
+	if (options_json(argc, argv, &as_json) == -1 || optind != argc - 1)
 		return ctl_usage(ctl);
 	if (ask_id(argv[optind], id) != EXIT_DONE)
 		return EXIT_USAGE;

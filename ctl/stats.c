@@ -3,16 +3,13 @@
  */
 #include "config.h"
 
-#include <getopt.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "ctl/ask.h"
+#include "ctl/options.h"
 #include "ctl/report.h"
 #include "ctl/screen.h"
-
-static const struct option long_options[] = {
-	{ "json", no_argument, NULL, 'j' },
-	{ 0 }
-};
 
 static void
 show(const json_t *stats)
@@ -50,15 +47,9 @@ ask(const struct ctl *ctl, bool as_json)
 int
 stats_run(const struct ctl *ctl, int argc, char **argv)
 {
-	bool as_json = false;
-	int c;
+	bool as_json;
 
-	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-		if (c != 'j')
-			return ctl_usage(ctl);
-		as_json = true;
-	}
-	if (optind != argc)
+	if (options_json(argc, argv, &as_json) == -1 || optind != argc)
 		return ctl_usage(ctl);
 	return ask(ctl, as_json);
 }

@@ -260,30 +260,42 @@ send_it(const struct submit *s)
 	return code;
 }
 
+static int
+submit(struct submit *s, const char *typed)
+{
+	char *url = strdup(typed), *path;
+	const char *why;
+	int code = EXIT_USAGE;
+
+	if (url == NULL)
+		ctl_no_memory();
+	why = vars_split_path(url, &path, &s->question.query);
+	if (why == NULL) {
+		s->question.uri = typed;
+		s->question.path = path;
+		code = send_it(s);
+	} else {
+		ctl_say("%s: %s", typed, why);
+	}
+	free(url);
+	return code;
+}
+
 int
 submit_run(const struct ctl *ctl, int argc, char **argv)
 {
 	struct submit s = { .ctl = ctl };
-	const char *why;
-	char *url, *path;
 	int code;
 
 	s.question.vars = s.vars;
 	s.vars[s.question.nvars++] = (struct talk_var)SUBMITS;
-	if (parse_options(&s, argc, argv) == -1)
-		return ctl_usage(ctl);
-	if (s.question.method == NULL)
-		s.question.method = "GET";
-	if ((url = strdup(argv[optind])) == NULL)
-		ctl_no_memory();
-	if ((why = vars_split_path(url, &path, &s.question.query)) != NULL) {
-		ctl_say("%s: %s", argv[optind], why);
-		return EXIT_USAGE;
+	if (parse_options(&s, argc, argv) == -1) {
+		code = ctl_usage(ctl);
+	} else {
+		if (s.question.method == NULL)
+			s.question.method = "GET";
+		code = submit(&s, argv[optind]);
 	}
-	s.question.uri = argv[optind];
-	s.question.path = path;
-	code = send_it(&s);
-	free(url);
 	free_headers(&s);
 	return code;
 }

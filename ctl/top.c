@@ -10,10 +10,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ctl/ask.h"
+#include "ctl/clock.h"
 #include "ctl/report.h"
 #include "ctl/screen.h"
 #include "ctl/units.h"
@@ -97,15 +97,6 @@ draw(const struct top *top)
 	free(text);
 }
 
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Until the next look is due.  False: enough. */
 static bool
 rest(const struct top *top, int64_t until)
@@ -114,7 +105,7 @@ rest(const struct top *top, int64_t until)
 	int64_t left;
 
 	do {
-		left = until - now_ms();
+		left = until - clock_ms();
 		event = screen_wait(left > 0 ? (int)left : 0);
 		if (event == SCREEN_DRAW)
 			draw(top);
@@ -125,18 +116,18 @@ rest(const struct top *top, int64_t until)
 static void
 live(struct top *top, int64_t period_ms)
 {
-	int64_t due = now_ms();
+	int64_t due = clock_ms();
 	int code;
 
 	draw(top);
 	for (;;) {
 		due += period_ms;
-		if (due < now_ms())
-			due = now_ms();		/* it was stopped, or away */
+		if (due < clock_ms())
+			due = clock_ms();		/* it was stopped, or away */
 		if (!rest(top, due))
 			break;
 		while ((code = look(top)) == ASK_WOKEN)
-			if (!rest(top, now_ms()))
+			if (!rest(top, clock_ms()))
 				return;
 		if (code == EXIT_DONE)
 			top->why[0] = '\0';

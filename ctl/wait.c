@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "ctl/ask.h"
+#include "ctl/clock.h"
 #include "ctl/units.h"
 #include "ctl/wait.h"
 
@@ -34,20 +35,11 @@ struct waiting {
 	bool		 met;		/* there was an answer */
 };
 
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Not beyond the end of patience. */
 static void
 nap(const struct waiting *w, int64_t ms)
 {
-	int64_t left = w->until_ms - now_ms();
+	int64_t left = w->until_ms - clock_ms();
 
 	if (ms > left)
 		ms = left > 0 ? left : 0;
@@ -72,7 +64,7 @@ ask_state(const struct waiting *w, struct talk *t, int64_t hold_s)
 static int
 take_absence(struct waiting *w, const struct talk *t)
 {
-	int64_t now = now_ms();
+	int64_t now = clock_ms();
 
 	if (w->away_ms == 0) {
 		w->away_ms = now;
@@ -99,7 +91,7 @@ take_unfinished(const struct waiting *w, const struct talk *t,
 	char text[UNITS_TEXT];
 	int64_t seconds;
 
-	if (now_ms() >= w->until_ms) {
+	if (clock_ms() >= w->until_ms) {
 		ctl_say("%s: still %s", w->id, state);
 		return EXIT_NO;
 	}
@@ -128,7 +120,7 @@ say_problem(const struct waiting *w)
 static int
 ask_once(struct waiting *w, char state[WAIT_STATE])
 {
-	int64_t asked = now_ms(), left = w->until_ms - asked;
+	int64_t asked = clock_ms(), left = w->until_ms - asked;
 	int64_t hold_s = !w->met || left <= 0 ? 0 : left / 1000 < HOLD_S ?
 	    left / 1000 + 1 : HOLD_S;
 	struct talk t;
@@ -151,7 +143,7 @@ ask_once(struct waiting *w, char state[WAIT_STATE])
 	} else if (strcmp(state, "queued") == 0 ||
 	    strcmp(state, "running") == 0) {
 		code = take_unfinished(w, &t, state,
-		    hold_s == 0 || now_ms() - asked >= HELD_MS);
+		    hold_s == 0 || clock_ms() - asked >= HELD_MS);
 		state[0] = '\0';
 	} else {
 		code = EXIT_DONE;
@@ -167,7 +159,7 @@ wait_for_end(const struct ctl *ctl, const char *id, int64_t timeout_s,
 	struct waiting w = {
 		.ctl = ctl, .id = id, .path = ask_link(id, ""),
 		.until_ms = timeout_s < 0 ? ENDLESS :
-		    now_ms() + timeout_s * 1000,
+		    clock_ms() + timeout_s * 1000,
 	};
 	int code;
 

@@ -350,6 +350,17 @@ def test_log_follow(world, daemon, ctl):
     assert (process.returncode, out, err) == (DONE, b"two\n", b"")
 
 
+def test_log_follow_is_cut(daemon, ctl):
+    """the daemon went, not the task: that is no end"""
+    process = ctl.start("log", "-f", ctl.sh("echo one >&2; sleep 60"))
+    assert process.stdout.readline() == b"one\n"
+    os.kill(daemon.launcher(), signal.SIGKILL)
+    daemon.process.wait()
+    daemon.process = None
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == AWAY and b"deferctl: " in err, (out, err)
+
+
 # ---- lists -----------------------------------------------------------------
 
 
@@ -647,6 +658,15 @@ def test_top_killed(ctl, top, signo):
     os.kill(top_process(ctl), signo)
     top.is_shown(f"^code={128 + signo}$")
     top.is_given_back()
+
+
+def test_top_is_not_hung_up(daemon, ctl, terminal):
+    """what it was started to ignore, as by nohup, it ignores"""
+    terminal.type(f"(trap '' HUP; clear; {ctl.program} top -d 1; echo code=$?)")
+    terminal.is_shown("^deferd .* serving ")
+    os.kill(top_process(ctl), signal.SIGHUP)
+    terminal.keys("q")
+    terminal.is_shown("^code=0$")
 
 
 def top_process(ctl):
