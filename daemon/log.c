@@ -63,7 +63,8 @@ is_bare(const char *text, size_t len)
 	if (len == 0 || len > LOG_VALUE_MAX)
 		return false;
 	for (; len > 0; text++, len--)
-		if (*text <= ' ' || *text > '~' || strchr("\"\\=", *text))
+		if (*text <= ' ' || *text > '~' || *text == '"' ||
+		    *text == '=' || *text == '\\')
 			return false;
 	return true;
 }
