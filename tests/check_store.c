@@ -515,6 +515,62 @@ START_TEST(the_owner_is_given)
 }
 END_TEST
 
+/* -- is it sound ---------------------------------------------------------- */
+
+static struct store_checkup checkups[2];
+static size_t checked;
+
+/* In their order. */
+static void
+on_checked(struct store_checkup *c)
+{
+	ck_assert_ptr_eq(c, &checkups[checked++]);
+	ck_assert_int_eq(c->found, CHECK_SOUND);
+	ck_assert_ptr_nonnull(c->report);
+	ck_assert_uint_eq(strlen(c->report), c->len);
+	ck_assert_uint_gt(c->len, 0);
+}
+
+/* Beside whatever else is done, and never twice at a time. */
+START_TEST(a_checkup)
+{
+	int64_t row;
+
+	open_store(_i);
+	checked = 0;
+	for (int i = 0; i < 2; i++) {
+		checkups[i] = (struct store_checkup){ .done = on_checked };
+		ck_assert_int_eq(store_checkup(store, &checkups[i]), 0);
+	}
+	ck_assert_uint_eq(checked, 0);
+	row = insert(TASK_QUEUED);
+	while (checked < 2)
+		event_base_loop(base, EVLOOP_ONCE);
+	for (int i = 0; i < 2; i++) {
+		store_checkup_fini(&checkups[i]);
+		store_checkup_fini(&checkups[i]);
+	}
+	ck_assert_int_eq(removed(row), STORE_OK);
+	close_store();
+}
+END_TEST
+
+/* Nobody is called back, and nothing is left. */
+START_TEST(a_checkup_when_it_closes)
+{
+	open_store(_i);
+	checked = 0;
+	for (int i = 0; i < 2; i++) {
+		checkups[i] = (struct store_checkup){ .done = on_checked };
+		ck_assert_int_eq(store_checkup(store, &checkups[i]), 0);
+	}
+	close_store();
+	ck_assert_uint_eq(checked, 0);
+	ck_assert_ptr_null(checkups[0].report);
+	ck_assert_ptr_null(checkups[1].report);
+}
+END_TEST
+
 /* Why an attempt was followed by another: line by line, and only told ones. */
 START_TEST(tries_are_listed)
 {
@@ -1518,6 +1574,8 @@ add_for_each(TCase *tc)
 	tcase_add_loop_test(tc, a_response_comes_back, 0, NBACKENDS);
 	tcase_add_loop_test(tc, info_in_every_state, 0, NBACKENDS);
 	tcase_add_loop_test(tc, the_owner_is_given, 0, NBACKENDS);
+	tcase_add_loop_test(tc, a_checkup, 0, NBACKENDS);
+	tcase_add_loop_test(tc, a_checkup_when_it_closes, 0, NBACKENDS);
 	tcase_add_loop_test(tc, tries_are_listed, 0, NBACKENDS);
 	tcase_add_loop_test(tc, no_response_no_words, 0, NBACKENDS);
 	tcase_add_loop_test(tc, each_move_in_each_state, 0, NBACKENDS);
