@@ -167,6 +167,11 @@ is_wanted(const struct lister *l, const struct task *t,
 static void
 take(struct lister *l, const struct task *t, const struct store_op *op)
 {
+	static const struct store_op unknown = { .method = "", .path = "",
+	    .message = { .body = { .fd = -1 } } };
+
+	if (op->verdict == STORE_FAILED)
+		op = &unknown;
 	if (op->verdict == STORE_LOST || !is_wanted(l, t, op) || l->more ||
 	    l->failed)
 		return;
