@@ -92,6 +92,16 @@ def test_cross_references(page):
     assert ours and {f"{name}.{number}" for name, number in ours} <= set(PAGES)
 
 
+def test_installed_files():
+    """The documents and examples that the pages name are installed."""
+    with open(os.path.join(SOURCE, "Makefile.am")) as f:
+        lists = " ".join(re.findall(r"^dist_(?:doc|examples)_\w+ = ((?:.*\\\n)*.*)", f.read(), re.M))
+    for page in PAGES:
+        with open(os.path.join(SOURCE, "doc", page + ".in")) as f:
+            for name in re.findall(r"@docdir@/([\w./-]*\w)(?![\w./-])", f.read()):
+                assert name == "examples" or os.path.basename(name) in lists, (page, name)
+
+
 # ---- as the program ----------------------------------------------------------
 
 
@@ -227,7 +237,7 @@ def test_events():
 
 def test_environment():
     """What the programs look up in their environment has its place in their pages."""
-    for folder, page in (("daemon/launcher", "deferd.8"), ("ctl", "deferctl.8"),
+    for folder, page in (("daemon/launcher", "deferd.8"), ("daemon/store", "deferd.8"), ("ctl", "deferctl.8"),
                          ("cgi", "defer.cgi.8")):
         text = "\n".join(open(path).read() for path in glob.glob(f"{SOURCE}/{folder}/*.c"))
         names = set(re.findall(r'getenv\("(\w+)"\)', text)) - {"CONTENT_LENGTH",
