@@ -167,8 +167,7 @@ is_wanted(const struct lister *l, const struct task *t,
 static void
 take(struct lister *l, const struct task *t, const struct store_op *op)
 {
-	static const struct store_op unknown = { .method = "", .path = "",
-	    .message = { .body = { .fd = -1 } } };
+	static const struct store_op unknown = { .message.body.fd = -1 };
 
 	if (op->verdict == STORE_FAILED)
 		op = &unknown;
