@@ -6,9 +6,10 @@
  * for each value.  But a text (%s, %.*s, %m) is not copied: it is written by
  * one rule, so that nobody can forget to quote.  It stands bare if it is
  * printable ASCII without space, '"', '=' and '\'; else in double quotes,
- * with backslash escapes for quote, backslash, controls and what is not
- * UTF-8; cut to LOG_VALUE_MAX bytes, with "..." behind the quote.  Newlines
- * and escapes of strangers never make a second line or reach a terminal.
+ * with backslash escapes for quote, backslash, controls (those that end a
+ * line or turn its direction, too) and what is not UTF-8; cut to
+ * LOG_VALUE_MAX bytes, with "..." behind the quote.  Newlines and escapes of
+ * strangers never make a second line or reach a terminal.
  *
  * task=<32 hex digits> stands in each line about a task, in all three roles.
  * No line holds a request's body, its headers or its query: where a request
@@ -74,8 +75,8 @@ bool	log_may(struct log_rate *, unsigned long *skipped)
 
 /*
  * Writes `len` bytes of foreign text into out (size bytes, NUL-terminated,
- * cut if need be) as one printable, double-quoted word: backslash escapes
- * for quote, backslash, controls and bytes that are not UTF-8.  Gives out.
+ * cut if need be) as one printable, double-quoted word, by the rule above.
+ * Gives out.
  */
 char	*log_quote(char *out, size_t size, const void *text, size_t len);
 
