@@ -144,14 +144,16 @@ has_control(const char *text)
  * What comes from the request line, a header or an address has no business
  * with a newline: some of it returns in a header, all of it in logs.  Other
  * variables are the web server's own (SSLOptions +ExportCertData: a whole
- * PEM file) and go nowhere but into the task's environment.
+ * PEM file; SERVER_SIGNATURE, which ends with a newline) and go nowhere but
+ * into the task's environment.
  */
 static bool
 is_one_line(const char *name)
 {
 	static const char *const prefixes[] = {
 		"CONTENT_", "DOCUMENT_", "HTTP_", "PATH_", "QUERY_", "REMOTE_",
-		"REQUEST_", "SCGI", "SCRIPT_", "SERVER_",
+		"REQUEST_", "SCGI", "SCRIPT_", "SERVER_ADDR", "SERVER_NAME",
+		"SERVER_PORT", "SERVER_PROTOCOL",
 	};
 
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)

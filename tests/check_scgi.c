@@ -121,6 +121,9 @@ static const struct row rows[] = {
 	/* what SSLOptions +ExportCertData sends */
 	{ SCGI_DONE, "CONTENT_LENGTH|0|SCGI|1|SSL_CLIENT_CERT|-----BEGIN\n"
 	    "MIIB\n-----END\n|", 0 },
+	/* what Apache sends by default in Debian (ServerSignature On) */
+	{ SCGI_DONE, "CONTENT_LENGTH|0|SCGI|1|SERVER_SIGNATURE|<address>a"
+	    "</address>\n|", 0 },
 	{ SCGI_BAD, "CONTENT_LENGTH|0|SCGI|1|A|", 0 },
 	{ SCGI_BAD, "CONTENT_LENGTH|0|SCGI|1|A|b", 0 },
 	{ SCGI_BAD, "CONTENT_LENGTH|0|SCGI|1|A", 0 },

@@ -141,7 +141,7 @@ class Apache(Server):
                         for m in ("authz_core", "authz_user", "authn_core", "authn_file",
                                   "auth_basic", "alias", "env", "headers") + self.modules)
         user = f"User {WEB_USER}\nGroup {WEB_USER}\n" if os.geteuid() == 0 else ""
-        return (f"{loads}{user}ServerName localhost\nListen 127.0.0.1:{self.port}\n"
+        return (f"{loads}{user}ServerName localhost\nServerSignature On\nListen 127.0.0.1:{self.port}\n"
                 f"PidFile {self.dir}/pid\nErrorLog {self.log}\nDefaultRuntimeDir {self.dir}\n"
                 f"Mutex file:{self.dir} default\nDocumentRoot {self.dir}\nTimeout 60\n"
                 f"{self.extra()}{self.snippets()}")
