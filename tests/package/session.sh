@@ -153,7 +153,7 @@ door()
 	answers 202 http://127.0.0.1/door/hello
 	status=$?
 	answers 403 http://127.0.0.1/cgi-bin/defer.cgi/hello || status=1
-	a2disconf -q door && a2dismod -q cgid && systemctl restart apache2 &&
+	a2disconf -q -p door && a2dismod -q -p cgid && systemctl restart apache2 &&
 		rm -r /etc/apache2/conf-available/door.conf && return $status
 }
 
