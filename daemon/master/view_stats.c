@@ -268,8 +268,8 @@ set_process(json_t *doc, const struct stats_now *now)
 	    set_number(doc, "waiting_through_doors", now->waiting_doors);
 }
 
-json_t *
-view_stats_document(const struct stats_now *now)
+static json_t *
+stats_document(const struct stats_now *now)
 {
 	json_t *doc = json_object();
 
@@ -288,7 +288,7 @@ int
 view_stats(struct answer *a, const struct request *req,
     const struct stats_now *now)
 {
-	json_t *doc = view_stats_document(now);
+	json_t *doc = stats_document(now);
 	struct buf text;
 	int failed;
 

@@ -9,18 +9,12 @@
 #ifndef DAEMON_MASTER_VIEW_STATS_H
 #define DAEMON_MASTER_VIEW_STATS_H
 
-#include <jansson.h>
-
 #include "daemon/master/stats.h"
 #include "daemon/master/view.h"
 
 /* "serving", "paused" or "draining". */
 const char *
 	view_stats_state(const struct stats_now *);
-
-/* The document alone, for a page that shows it; NULL: no memory. */
-json_t	*view_stats_document(const struct stats_now *)
-	__attribute__((warn_unused_result));
 
 /* 200 with the document. */
 int	view_stats(struct answer *, const struct request *,
