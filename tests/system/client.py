@@ -158,8 +158,9 @@ def send_fds(s, data, fds):
 def hand_over(path, head, stdin, stdout, timeout=TIMEOUT):
     """What the door does: the head, with two descriptors on its first byte, and away."""
     with connect(path, timeout) as s:
-        sent = send_fds(s, head, [stdin, stdout])
-        s.sendall(head[sent:])
+        rest = head[send_fds(s, head, [stdin, stdout]):]
+        if rest:        # or else the daemon may have closed it by now
+            s.sendall(rest)
 
 
 def door_env(path, method="GET", url="/", mount="/spare", length=None, extra=()):
