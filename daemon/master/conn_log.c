@@ -284,11 +284,15 @@ follow(struct conn *c, const struct task *t, bool streams)
 	    buf_len(&c->answer.head)))) ||
 	    sched_follow(c->env->sched, t, &l->follower) == -1) {
 		conn_log_free(c);
+		answer_fini(&c->answer);
 		conn_refuse(c, PROBLEM_INTERNAL, NULL);
 		return;
 	}
 	l->follows = true;
 	c->state = CONN_FOLLOW;
+	answer_fini(&c->answer);
+	buf_fini(&c->head);
+	buf_fini(&c->share);
 	if (!conn_has_door(c) && event_add(c->readable, NULL) == -1)
 		conn_close(c);
 	else if (streams)
