@@ -11,12 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <utlist.h>
 
-#include "master_rig.h"
 #include "daemon/master/owner.h"
 #include "daemon/master/sched_priv.h"
 #include "daemon/store/backend.h"
+#include "tests/master_rig.h"
 
 #define STEP	4096		/* as in sched_list.c */
 #define NOW	1000000000	/* Unix time, ms */
@@ -190,7 +189,8 @@ START_TEST(delayed_ones)
 	add(TASK_QUEUED, 0, NULL);
 	sched_unlist(sched, t);
 	t->ends_ms = INT64_C(1) << 40;
-	DL_APPEND(sched->delayed, t);
+	sched->delayed = t->prev = t;	/* a utlist of one */
+	t->next = NULL;
 	t->listed = true;
 	list(LISTING_PART);
 	ck_assert_uint_eq(ngot, 3);

@@ -163,6 +163,12 @@ nothing(void *arg)
 }
 
 static void
+no_drain(bool heir, void *arg)
+{
+	(void)heir, (void)arg;
+}
+
+static void
 no_reload(int fd, unsigned int generation, void *arg)
 {
 	(void)arg;
@@ -207,7 +213,7 @@ row(enum task_state state, const char *route, const char *method)
 static void
 open_world(void)
 {
-	const struct sched_events events = { nothing, no_reload, nothing,
+	const struct sched_events events = { no_drain, no_reload, nothing,
 	    nothing, NULL };
 
 	store = store_open_backend(rig.base, &rig.conf.c, &fake, "", error);
