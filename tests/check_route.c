@@ -101,6 +101,27 @@ START_TEST(method_beside_a_link)
 }
 END_TEST
 
+/* The log is the operator's: for anybody else there is no such place. */
+START_TEST(log_beside_a_link)
+{
+	enum conf_method m = (enum conf_method)_i;
+	struct route_to to;
+
+	decide_for(true, "/status/" ID "/log", m, &to);
+	ck_assert(to.is_link);
+	ck_assert_uint_eq(to.allow, BIT(METHOD_GET) | BIT(METHOD_HEAD) |
+	    BIT(METHOD_OPTIONS));
+	ck_assert_int_eq(to.action, m == METHOD_GET || m == METHOD_HEAD ?
+	    ROUTE_LOG : m == METHOD_OPTIONS ? ROUTE_OPTIONS :
+	    ROUTE_NOT_ALLOWED);
+	decide("/status/" ID "/log", m, &to);
+	ck_assert(!to.is_link);
+	ck_assert_int_eq(to.action, ROUTE_NO_TASK);
+	decide_for(true, "/status/" ID, m, &to);
+	ck_assert_int_eq(to.action, wanted[_i].link);
+}
+END_TEST
+
 START_TEST(method_at_a_route)
 {
 	struct route_to to;
@@ -214,6 +235,7 @@ main(void)
 
 	tcase_add_loop_test(tc, method_at_a_link, 0, METHOD_N);
 	tcase_add_loop_test(tc, method_beside_a_link, 0, METHOD_N);
+	tcase_add_loop_test(tc, log_beside_a_link, 0, METHOD_N);
 	tcase_add_loop_test(tc, method_at_a_route, 0, METHOD_N);
 	tcase_add_test(tc, route_that_wants_options_gets_it);
 	tcase_add_loop_test(tc, other_names_are_no_task_whatever_the_method,

@@ -161,6 +161,18 @@ def test_links(operate, world):
     os.unlink(file)
 
 
+def test_log_is_the_operators(operate):
+    """<link>/log: there is no such thing on the data socket"""
+    d, op = operate()
+    task = d.sh(f"echo oops >&2\n{PLAIN}echo x")
+    d.wait(task)
+    answer = op.get(f"/status/{task}/log")
+    assert answer.status == 200 and answer.body == b"oops\n"
+    assert op.post(f"/status/{task}/log").status == 405
+    assert d.get(f"/status/{task}/log").status == 404
+    assert d.request("POST", f"/status/{task}/log").status == 404
+
+
 # ---- pause -------------------------------------------------------------------
 
 
