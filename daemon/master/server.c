@@ -282,6 +282,13 @@ is_passing(int error)
 	return error == EAGAIN || error == EINTR || error == ECONNABORTED;
 }
 
+/* accept() of a shut listener, when nobody stands outside any more. */
+static bool
+is_last(int error)
+{
+	return error == EAGAIN || error == EINVAL;
+}
+
 static void
 close_door(struct listener *l)
 {
@@ -308,9 +315,8 @@ on_connection(evutil_socket_t listen_fd, short what, void *arg)
 		fd = expect_guest(l->server) ? accept4(listen_fd, NULL, NULL,
 		    SOCK_CLOEXEC | SOCK_NONBLOCK) : -1;
 		if (fd == -1) {
-			if (l->state == LISTENER_SHUT && errno != EINTR &&
-			    errno != ENOMEM)
-				close_door(l);	/* that was the last one */
+			if (l->state == LISTENER_SHUT && is_last(errno))
+				close_door(l);
 			if (is_passing(errno) || l->state == LISTENER_CLOSED)
 				return;
 			log_error("accept-failed error=%m");
