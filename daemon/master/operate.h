@@ -18,6 +18,22 @@
  * password along, post to it.  So requests that change something and come
  * from a page of somebody else are refused (operate_is_foreign()).
  *
+ * What an operator must know of them:
+ *
+ * - Paused, all that is submitted is accepted, committed and answered with a
+ *   202, and waits; what runs goes on; `queue` and the other limits hold.
+ *   Nobody has to remember a pause but this master: after /restart, a crash or
+ *   a boot, tasks are started.  A drain with the memory store ends it, since
+ *   what is queued would be lost.
+ * - /reload answers when master and workers have the new settings, and names
+ *   those that differ from what the master was started with and need a
+ *   restart.  A bad file changes nothing (422, with file and line).
+ * - /drain and /restart answer when they have begun.
+ * - /check reads all that is kept, on a thread of its own: minutes for a large
+ *   store, in which the log of the database cannot be written back.  "sound" is
+ *   null when it could not be looked at.  Of several, one runs at a time.
+ * - /tasks is no snapshot: tasks come, go and change while it is made.
+ *
  * Pure: decides, does nothing (conn_operate.c does).
  */
 #ifndef DAEMON_MASTER_OPERATE_H
