@@ -15,6 +15,7 @@ A block of the language "console" is a conversation with a shell (house.py).
 import itertools
 import os
 import re
+import subprocess
 import threading
 
 import pytest
@@ -78,6 +79,13 @@ def block(name, holds):
     return found[0]
 
 
+def sound(house, folder):
+    """Whether no task in a backup is without its bodies."""
+    return subprocess.run([house.world.path("bin", "deferd-check"),
+                           "sqlite:" + house.path(folder + "/tasks.db"),
+                           house.path(folder + "/spool")], stdout=subprocess.DEVNULL).returncode == 0
+
+
 def test_backup_under_load(house):
     """operators.md: what had ended before a backup is there after it was restored."""
     if not find_build("deferd-check"):
@@ -103,6 +111,9 @@ def test_backup_under_load(house):
         t.start()
     try:
         until(lambda: len(ended) > 300, "much has been done")
+        for n in range(5):
+            house.converse(f"# /usr/local/sbin/deferd-backup /srv/{n}\n$ deferctl ping\n...serving\n")
+            assert sound(house, f"/srv/{n}")
         before = dict(ended)
         house.converse("# /usr/local/sbin/deferd-backup /srv/deferd-backup\n")
         after = len(ended)
