@@ -100,17 +100,20 @@ conn_reply(struct conn *c, int made)
 
 /* By the path alone: a query may hold what only its owner should know. */
 static void
-log_refusal(const struct conn *c, enum problem problem, const char *detail)
+log_refusal(const struct conn *c, enum problem problem, const char *detail,
+    const struct task *t)
 {
 	static struct log_rate rate = LOG_RATE;
+	char id[TASK_ID_TEXT] = "none";
 	unsigned long skipped;
 
-	if (problem < PROBLEM_REFUSAL_N && log_may(&rate, &skipped))
-		log_info("refused reason=%s method=%s path=%s detail=%s "
-		    "skipped=%lu", problem_names[problem],
-		    c->has_req ? c->req.method_name : "?",
-		    c->has_req ? c->req.path : "?",
-		    detail != NULL ? detail : "", skipped);
+	if (problem >= PROBLEM_REFUSAL_N || !log_may(&rate, &skipped))
+		return;
+	log_info("refused task=%s reason=%s method=%s path=%s detail=%s "
+	    "skipped=%lu", t != NULL ? task_id_text(t->id, id) : id,
+	    problem_names[problem], c->has_req ? c->req.method_name : "?",
+	    c->has_req ? c->req.path : "?", detail != NULL ? detail : "",
+	    skipped);
 }
 
 static void
@@ -118,7 +121,7 @@ refuse(struct conn *c, enum problem problem, const char *detail,
     const struct task *t, unsigned int allow)
 {
 	stats_refused(sched_stats(c->env->sched), problem);
-	log_refusal(c, problem, detail);
+	log_refusal(c, problem, detail, t);
 	conn_reply(c, view_problem(&c->answer, problem, detail, t, allow));
 }
 

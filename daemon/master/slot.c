@@ -9,6 +9,7 @@
 
 #include "daemon/log.h"
 #include "daemon/master/proc_priv.h"
+#include "daemon/master/task.h"
 
 void
 slot_free(struct proc_slot *s)
@@ -62,10 +63,11 @@ void
 slot_arm(struct proc_slot *s, int64_t seconds)
 {
 	struct timeval tv = { .tv_sec = seconds };
+	char id[TASK_ID_TEXT];
 
 	if (evtimer_add(s->timer, &tv) == -1)
-		log_error("timer-failed worker=%u slot=%u", s->worker->number,
-		    s->index);
+		log_error("timer-failed task=%s worker=%u slot=%u",
+		    task_id_text(s->job->id, id), s->worker->number, s->index);
 }
 
 /* Tells the worker to stop this job, and arms the time after which it must. */

@@ -92,7 +92,7 @@ def test_refused(make):
     assert d.request("POST", "/sh", b"x" * 2000).status == 413
     assert d.get("/nothing/here", query="a=secret").status == 404
     said = events(d.log(), "refused")
-    assert any("reason=body-too-large method=POST path=/sh" in e for e in said)
+    assert any("task=none reason=body-too-large method=POST path=/sh" in e for e in said)
     assert any("reason=no-route method=GET path=/nothing/here" in e for e in said)
     before = len(said)
     start = time.monotonic()
