@@ -13,7 +13,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "daemon/log.h"
 #include "ipc/sock.h"
 #include "tests/conn_rig.h"
 #include "tests/fuzz/fuzz.h"
@@ -45,7 +44,6 @@ open_rig(void)
 	rig_open("inline = \"1K\"\nmax-body = \"4K\"\nmax-store = \"1M\"\n"
 	    "max-wait = 1\nhead-deadline = 1\nbody-deadline = 1\n"
 	    "send-deadline = 1\n");
-	log_init("fuzz", true, LOG_L_ERROR);
 }
 
 static size_t
@@ -117,7 +115,7 @@ pass(struct fuzz_input *in)
 
 	iov.iov_base = (void *)fuzz_bytes(in, &n);
 	iov.iov_len = n;
-	if (client.fd == -1 || n == 0 || client.in != -1)
+	if (client.fd == -1 || n == 0 || client.in != -1 || client.out != -1)
 		return;
 	nfds = open_passed(kind, fds);
 	if (sock_send(client.fd, &iov, 1, fds, nfds, MSG_DONTWAIT) == -1)
