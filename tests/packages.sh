@@ -12,6 +12,10 @@ packages_tests="python3 python3-pytest curl apache2-bin nginx lighttpd chromium
 	chromium-driver python3-selenium man2html info2www cgit mandoc sqlite3
 	jq python3-prometheus-client tmux"
 
+# What bench/run.sh measures against.
+packages_bench="apache2-bin nginx libfcgi-bin libfcgi-dev gunicorn python3-flask
+	python3-flask-restful celery python3-redis redis-server sqlite3"
+
 # packages_missing NAME...: those that are not installed
 packages_missing()
 {
@@ -47,7 +51,7 @@ packages_need()
 		apt-get -q -q -y --no-install-recommends install "$@" >/dev/null || exit
 		# nor at the next boot
 		for service; do
-			case $service in nginx|lighttpd)
+			case $service in nginx|lighttpd|redis-server)
 				systemctl disable --quiet "$service" 2>/dev/null ;;
 			esac
 		done
