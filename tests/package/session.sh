@@ -154,7 +154,7 @@ door()
 	status=$?
 	answers 403 http://127.0.0.1/cgi-bin/defer.cgi/hello || status=1
 	a2disconf -q -p door && a2dismod -q -p cgid && systemctl restart apache2 &&
-		rm -r /etc/apache2/conf-available/door.conf && return $status
+		rm /etc/apache2/conf-available/door.conf && return $status
 }
 
 # ---- a script of one's own ---------------------------------------------------
