@@ -4,9 +4,10 @@
  *
  *	bare FROM TO BATCH
  *
- * TO is made anew, with the same tables and settings.  All queued tasks of
- * FROM and their requests are read into memory first; then so many at a time
- * are inserted and committed, and only that is measured.
+ * TO is made, with the same tables and settings; or there is a copy of FROM as
+ * it was before, which gets what is new.  The queued tasks of FROM and their
+ * requests are read into memory first; then so many at a time are inserted and
+ * committed, and only that is measured.
  */
 #include <sqlite3.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ struct table {
 };
 
 static struct table tables[2] = { { .name = "tasks" }, { .name = "requests" } };
+static sqlite3_int64 last;	/* row that TO has already */
 
 static void __attribute__((noreturn))
 die(const char *what)
@@ -57,9 +59,10 @@ prepare(sqlite3 *db, const char *format, const char *name)
 static void
 read_rows(sqlite3 *db, struct table *t)
 {
-	sqlite3_stmt *st = prepare(db, "SELECT * FROM %s WHERE row IN"
-	    " (SELECT row FROM tasks WHERE state = 'queued') ORDER BY row", t->name);
+	sqlite3_stmt *st = prepare(db, "SELECT * FROM %s WHERE row IN (SELECT row"
+	    " FROM tasks WHERE state = 'queued' AND row > ?) ORDER BY row", t->name);
 
+	sqlite3_bind_int64(st, 1, last);
 	t->columns = sqlite3_column_count(st);
 	t->rows = calloc(ROWS_MAX, sizeof(*t->rows));
 	if (!t->rows || t->columns > COLUMNS_MAX)
@@ -73,6 +76,19 @@ read_rows(sqlite3 *db, struct table *t)
 	sqlite3_finalize(st);
 }
 
+static sqlite3_int64
+number(sqlite3 *db, const char *sql)
+{
+	sqlite3_stmt *st = prepare(db, "%s", sql);
+	sqlite3_int64 n;
+
+	if (sqlite3_step(st) != SQLITE_ROW)
+		die(sqlite3_errmsg(db));
+	n = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	return n;
+}
+
 /* The same tables, indexes and views, in a file with the same settings. */
 static void
 make_tables(sqlite3 *from, sqlite3 *to)
@@ -80,8 +96,6 @@ make_tables(sqlite3 *from, sqlite3 *to)
 	sqlite3_stmt *st = prepare(from,
 	    "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND %s", "1");
 
-	run(to, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;"
-	    " PRAGMA synchronous = FULL");
 	while (sqlite3_step(st) == SQLITE_ROW)
 		run(to, (const char *)sqlite3_column_text(st, 0));
 	sqlite3_finalize(st);
@@ -96,6 +110,19 @@ prepare_insert(sqlite3 *db, struct table *t)
 		at = stpcpy(at, ",?");
 	snprintf(sql, sizeof(sql), "INSERT INTO %s VALUES (%s)", t->name, marks);
 	t->insert = prepare(db, "%s", sql);
+}
+
+static void
+open_both(const char *from_path, sqlite3 **from, const char *to_path, sqlite3 **to)
+{
+	if (sqlite3_open(from_path, from) != SQLITE_OK ||
+	    sqlite3_open(to_path, to) != SQLITE_OK)
+		die("cannot open the databases");
+	run(*to, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;"
+	    " PRAGMA synchronous = FULL");
+	if (number(*to, "SELECT count(*) FROM sqlite_schema") == 0)
+		make_tables(*from, *to);
+	last = number(*to, "SELECT ifnull(max(row), 0) FROM tasks");
 }
 
 /* As deferd does, it lends its bytes instead of having them copied. */
@@ -162,14 +189,11 @@ main(int argc, char **argv)
 
 	if (argc != 4 || atoi(argv[3]) < 1)
 		return 2;
-	if (sqlite3_open(argv[1], &from) != SQLITE_OK ||
-	    sqlite3_open(argv[2], &to) != SQLITE_OK)
-		die("cannot open the databases");
+	open_both(argv[1], &from, argv[2], &to);
 	for (int i = 0; i < 2; i++)
 		read_rows(from, &tables[i]);
 	if (tables[0].nrows == 0 || tables[0].nrows != tables[1].nrows)
 		die("no queued tasks");
-	make_tables(from, to);
 	sqlite3_close(from);
 	for (int i = 0; i < 2; i++)
 		prepare_insert(to, &tables[i]);

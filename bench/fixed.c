@@ -1,30 +1,36 @@
 /*
  * fixed - the least that any daemon behind an SCGI socket can do: a responder
- * that gives everybody the same 202.
+ * that gives everybody the same 202, or the same file.
  *
- *	fixed SOCKET
+ *	fixed SOCKET [FILE]
  *
  * One thread, epoll.  It reads the length of the head, waits for so many
- * bytes, and answers; nothing is parsed, kept or decided.  What deferd needs
- * more than this is the price of what it does.
+ * bytes, and answers, with a file by sendfile(); nothing is parsed, kept or
+ * decided.  What deferd needs more than this is the price of what it does.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define BACKLOG		1024
 #define EVENTS		64
 #define HEAD_MAX	65536
+#define PIECE		(1 << 20)	/* of a file, before the next client */
 
 struct conn {
 	int		 fd;
+	bool		 answered;
+	off_t		 at;		/* in the file */
 	size_t		 len;
 	char		 data[HEAD_MAX];
 };
@@ -45,7 +51,9 @@ static const char answer[] =
 	"\"status\":\"/bench/status/00000000000000000000000000000000\","
 	"\"created\":\"2026-01-01T00:00:00.000Z\"}";
 
-static int epoll;
+static int epoll, file = -1;
+static off_t file_size;
+static char file_head[128];
 
 static void __attribute__((noreturn))
 die(const char *what)
@@ -74,6 +82,8 @@ accept_all(int listener)
 		if (!c)
 			die("memory");
 		c->fd = fd;
+		c->answered = false;
+		c->at = 0;
 		c->len = 0;
 		watch(fd, c);
 	}
@@ -92,20 +102,71 @@ is_whole(struct conn *c)
 }
 
 static void
-serve(struct conn *c)
+conn_close(struct conn *c)
 {
-	ssize_t n = recv(c->fd, c->data + c->len, HEAD_MAX - c->len, 0);
-
-	if (n == -1 && errno == EAGAIN)
-		return;
-	if (n > 0) {
-		c->len += (size_t)n;
-		if (!is_whole(c))
-			return;
-		(void)send(c->fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL);
-	}
 	close(c->fd);
 	free(c);
+}
+
+/* The next piece of the file; epoll says when there is room for more. */
+static void
+send_piece(struct conn *c)
+{
+	ssize_t n = sendfile(c->fd, file, &c->at, PIECE);
+
+	if ((n == -1 && errno != EAGAIN) || c->at == file_size)
+		conn_close(c);
+}
+
+static void
+respond(struct conn *c)
+{
+	struct epoll_event e = { .events = EPOLLOUT, .data.ptr = c };
+
+	c->answered = true;
+	if (file == -1) {
+		(void)send(c->fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL);
+		conn_close(c);
+		return;
+	}
+	(void)send(c->fd, file_head, strlen(file_head), MSG_NOSIGNAL | MSG_MORE);
+	if (epoll_ctl(epoll, EPOLL_CTL_MOD, c->fd, &e) == -1)
+		die("epoll");
+}
+
+static void
+serve(struct conn *c)
+{
+	ssize_t n;
+
+	if (c->answered) {
+		send_piece(c);
+		return;
+	}
+	n = recv(c->fd, c->data + c->len, HEAD_MAX - c->len, 0);
+	if (n == -1 && errno == EAGAIN)
+		return;
+	if (n <= 0) {
+		conn_close(c);
+		return;
+	}
+	c->len += (size_t)n;
+	if (is_whole(c))
+		respond(c);
+}
+
+static void
+open_file(const char *path)
+{
+	struct stat st;
+
+	file = open(path, O_RDONLY);
+	if (file == -1 || fstat(file, &st) == -1)
+		die(path);
+	file_size = st.st_size;
+	snprintf(file_head, sizeof(file_head), "Status: 200 OK\r\n"
+	    "Content-Type: application/octet-stream\r\n"
+	    "Content-Length: %lld\r\n\r\n", (long long)file_size);
 }
 
 int
@@ -115,8 +176,11 @@ main(int argc, char **argv)
 	struct epoll_event events[EVENTS];
 	int listener;
 
-	if (argc != 2 || strlen(argv[1]) >= sizeof(at.sun_path))
+	if (argc < 2 || argc > 3 || strlen(argv[1]) >= sizeof(at.sun_path))
 		return 2;
+	signal(SIGPIPE, SIG_IGN);	/* sendfile() knows no MSG_NOSIGNAL */
+	if (argc == 3)
+		open_file(argv[2]);
 	strcpy(at.sun_path, argv[1]);
 	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	(void)unlink(argv[1]);

@@ -3,13 +3,13 @@
  * many were answered and how long they took.
  *
  *	load -s SOCKET [-c 64] [-t 5] [-n COUNT] [-i 0] [-m POST] [-b 256]
- *	    [-h 1024] [-e 202] [-M MOUNT] [-p] [-w SECONDS] PATH ...
+ *	    [-h 1024] [-e 202] [-M MOUNT] [-P PREFER] [-p] [-w SECONDS] PATH ...
  *
  *	-c	requests under way at a time, each on a connection of its own
  *	-t	seconds; -n: no more than so many requests
  *	-i	microseconds from an answer to the next request (with -c 1)
  *	-m -b	method, bytes of the body
- *	-h	bytes of the head, at least; -M: SCRIPT_NAME
+ *	-h	bytes of the head, at least; -M: SCRIPT_NAME; -P: the header Prefer
  *	-e	the status that counts
  *	-p	prints the first answer, as it came
  *	-w	waits until somebody answers there, at most so many seconds
@@ -48,7 +48,7 @@ struct client {
 
 static struct {
 	struct sockaddr_un to;
-	const char	*method, *mount;
+	const char	*method, *mount, *prefer;
 	size_t		 clients, body, head;
 	int		 expect;
 	int64_t		 seconds, count;
@@ -121,6 +121,8 @@ request_new(const char *path)
 	variable(&at, "SERVER_PORT", "80");
 	variable(&at, "REMOTE_ADDR", "127.0.0.1");
 	variable(&at, "HTTP_ACCEPT", "application/json");
+	if (load.prefer)
+		variable(&at, "HTTP_PREFER", load.prefer);
 	len = (size_t)(at - block) + sizeof("HTTP_USER_AGENT") + 1;
 	if (len < load.head) {
 		at = stpcpy(at, "HTTP_USER_AGENT") + 1;
@@ -347,7 +349,7 @@ main(int argc, char **argv)
 	int c;
 
 	load.to.sun_family = AF_UNIX;
-	while ((c = getopt(argc, argv, "b:c:e:h:i:m:M:n:ps:t:w:")) != -1)
+	while ((c = getopt(argc, argv, "b:c:e:h:i:m:M:n:pP:s:t:w:")) != -1)
 		switch (c) {
 		case 'b': load.body = (size_t)atoll(optarg); break;
 		case 'c': load.clients = (size_t)atoll(optarg); break;
@@ -358,6 +360,7 @@ main(int argc, char **argv)
 		case 'M': load.mount = optarg; break;
 		case 'n': load.count = atoll(optarg); break;
 		case 'p': load.print = true; break;
+		case 'P': load.prefer = optarg; break;
 		case 's': strncpy(load.to.sun_path, optarg,
 			    sizeof(load.to.sun_path) - 1); break;
 		case 't': load.seconds = atoll(optarg); break;
