@@ -143,8 +143,6 @@ next_chunk(struct outlet *o)
 	struct iovec iov;
 	ssize_t n;
 
-	if (o->chunk == NULL && (o->chunk = malloc(CHUNK_BYTES)) == NULL)
-		return STEP_FAILED;
 	iov = (struct iovec){ .iov_base = o->chunk, .iov_len = chunk_wanted(o) };
 	n = preadv2(o->answer->body.fd, &iov, 1, file_offset(o), RWF_NOWAIT);
 	if (n == 0 || (n == -1 && (errno == EAGAIN || errno == EOPNOTSUPP))) {
@@ -177,15 +175,35 @@ write_some(struct outlet *o)
 
 static void on_writable(evutil_socket_t, short, void *);
 
+static int
+reserve_event(struct outlet *o)
+{
+	if (o->writable == NULL)
+		o->writable = event_new(o->base, o->out->fd, EV_WRITE,
+		    on_writable, o);
+	return o->writable != NULL ? 0 : -1;
+}
+
+/* A head that has left promises all of the file: what that needs comes first. */
+static int
+reserve_file(struct outlet *o)
+{
+	if (o->answer->body.fd == -1)
+		return 0;
+	o->chunk = malloc(CHUNK_BYTES);
+	if (o->chunk == NULL || reserve_event(o) == -1) {
+		outlet_fini(o);
+		return -1;
+	}
+	return 0;
+}
+
 static void
 wait_writable(struct outlet *o)
 {
 	struct timeval tv = { .tv_sec = o->deadline_s };
 
-	if (o->writable == NULL)
-		o->writable = event_new(o->base, o->out->fd, EV_WRITE,
-		    on_writable, o);
-	if (o->writable == NULL || event_add(o->writable, &tv) == -1)
+	if (reserve_event(o) == -1 || event_add(o->writable, &tv) == -1)
 		finish(o, false);
 }
 
@@ -262,7 +280,7 @@ outlet_start(struct outlet *o)
 		run_outlet(o);
 		return 0;
 	}
-	if (append_small_body(o) == -1)
+	if (append_small_body(o) == -1 || reserve_file(o) == -1)
 		return -1;
 	o->data = buf_data(&o->answer->head);
 	o->len = buf_len(&o->answer->head);
