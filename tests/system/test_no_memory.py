@@ -7,16 +7,14 @@ has an answer that says so.
 
 DEFERD_FAULTS=all takes every allocation, otherwise every few."""
 
-import mmap
 import os
 import shutil
-import struct
-import subprocess
 
 import pytest
 
+import fault
 from client import Answer, connect, parse_cgi, read_all, scgi_head, until
-from harness import MASTER_USER, ROOT, SANITIZED, SOURCE, ended
+from harness import MASTER_USER, ROOT, SANITIZED, ended
 
 pytestmark = pytest.mark.skipif(SANITIZED, reason="a sanitizer has a malloc of its own")
 
@@ -33,45 +31,14 @@ route "/answer/*" {{ module = "answer.so" env = {{ "ANSWER_SECONDS=0" }} }}
 """
 
 
-class Plan:
-    """The file that test and shim share."""
-
-    def __init__(self, path):
-        with open(path, "wb") as f:
-            f.write(bytes(24))
-        os.chmod(path, 0o666)
-        self.file = open(path, "r+b")
-        self.map = mmap.mmap(self.file.fileno(), 24)
-
-    def fail(self, n):
-        self.map[:] = struct.pack("=qqq", n, 0, 0)
-
-    def result(self):
-        """How many allocations there were, and whether one has failed."""
-        _, calls, failed = struct.unpack("=qqq", self.map[:])
-        return calls, failed > 0
-
-
 @pytest.fixture
 def faulty(world, make, monkeypatch):
     """Starts a daemon of which one program has the shim; gives both."""
     def start(program, **settings):
-        subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", "-o",
-                        world.path("modules", "shim.so"), f"{SOURCE}/tests/fault/shim.c"],
-                       check=True)
-        plan = Plan(world.path("out", "plan"))
-        libexec = world.path("fault")
-        os.makedirs(libexec, exist_ok=True)
-        for name in ("deferd-master", "deferd-worker"):
-            world.write("#!/bin/sh\n"
-                        f"export FAULT_PROGRAM={program} FAULT_PLAN={world.path('out', 'plan')}\n"
-                        f"export FAULT_TRACE={world.path('out', 'trace')}\n"
-                        f"export LD_PRELOAD={world.path('modules', 'shim.so')}\n"
-                        f'exec {world.path("bin", name)} "$@"\n', "fault", name, mode=0o755)
-        monkeypatch.setattr("harness.Daemon.env", lambda d: {
-            **os.environ, "DEFERD_LIBEXECDIR": libexec})
-        d = make(routes=ROUTES, inline=INLINE, workers=1, threads=8, **settings)
-        return d, plan
+        plan, folder = fault.install(world, program)
+        monkeypatch.setenv("DEFERD_LIBEXECDIR", folder)
+        monkeypatch.setattr("harness.Daemon.env", lambda d: dict(os.environ))
+        return make(routes=ROUTES, inline=INLINE, workers=1, threads=8, **settings), plan
     return start
 
 
