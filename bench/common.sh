@@ -33,13 +33,13 @@ spawn()
 terminate()
 {
 	for group; do
-		kill -TERM -- "-$group" 2>/dev/null || continue
+		kill -s TERM -- "-$group" 2>/dev/null || continue
 		tries=0
-		while kill -0 -- "-$group" 2>/dev/null && [ $tries -lt 50 ]; do
+		while kill -s 0 -- "-$group" 2>/dev/null && [ $tries -lt 50 ]; do
 			sleep 0.1
 			tries=$((tries + 1))
 		done
-		kill -KILL -- "-$group" 2>/dev/null || :
+		kill -s KILL -- "-$group" 2>/dev/null || :
 		wait "$group" 2>/dev/null || :
 	done
 }
