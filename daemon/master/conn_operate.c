@@ -70,8 +70,8 @@ on_told(struct asking *a, const char *error)
 	    offsetof(struct conn, u.asking));
 
 	if (*error != '\0')
-		conn_refuse(c, a->what == ASK_RELOAD ? PROBLEM_SETTINGS :
-		    PROBLEM_DRAINING, error);
+		conn_refuse(c, sched_is_draining(c->env->sched) ?
+		    PROBLEM_DRAINING : PROBLEM_SETTINGS, error);
 	else
 		conn_reply(c, a->what == ASK_RELOAD ? say_reloaded(c) :
 		    view_begun(&c->answer));

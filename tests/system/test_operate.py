@@ -304,6 +304,16 @@ def test_restart(operate):
     assert d.process.poll() is None
 
 
+def test_restart_with_a_bad_file(operate):
+    """422 and nothing happens: the new ones could not start with it"""
+    d, op = operate()
+    master = d.master()
+    with open(d.conf_path, "a") as f:
+        f.write("\nqueue = none\n")
+    assert "queue: expected" in problem(op.post("/restart"), "settings", 422)
+    assert op.get("/ping").json["pid"] == master and op.state() == "serving"
+
+
 # ---- check -------------------------------------------------------------------
 
 sqlite_only = pytest.mark.skipif(not find_build("deferd-check"), reason="a build without SQLite")
