@@ -62,6 +62,9 @@ void	conn_trust(struct conn *);
  */
 void	conn_start(struct conn *, int fd);
 
+/* Others want to come in: one that has not said what it wants is closed. */
+void	conn_hush(struct conn *);
+
 /* The end is near: who is still asking gets a 503 now. */
 void	conn_hurry(struct conn *);
 

@@ -253,3 +253,12 @@ conn_read_head(struct conn *c)
 	while (read_head(c))
 		;
 }
+
+void
+conn_hush(struct conn *c)
+{
+	if (c->state == CONN_HEAD)
+		conn_read_head(c);
+	if (c->state == CONN_HEAD)
+		conn_close(c);
+}

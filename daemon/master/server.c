@@ -25,6 +25,7 @@
 #define RESERVE_FDS		128	/* store, workers, jobs, the loop */
 #define FDS_PER_CONN		4	/* the socket or a door's two, two files */
 #define RELEASE_PART		64	/* of those who wait, when it is full */
+#define SILENT_MS		1000	/* without a head, when it is full */
 
 enum listener_state {
 	LISTENER_OPEN,
@@ -60,6 +61,7 @@ struct server {
 	struct event	*bury;
 	struct event	*resume;	/* the pause after a failed accept() */
 	bool		 crowded;	/* others want to come in, and cannot */
+	int64_t		 hushed_ms;	/* when the silent were last looked for */
 	size_t		 limit;
 	size_t		 fds;		/* both lists */
 	size_t		 fds_limit;
@@ -92,6 +94,36 @@ over_budget(const struct listener *l)
 	    s->fds + FDS_PER_CONN > s->fds_limit);
 }
 
+static void
+look_again_soon(struct server *s)
+{
+	struct timeval tv = { .tv_usec = PAUSE_MS * 1000 };
+
+	(void)evtimer_add(s->resume, &tv);
+}
+
+/*
+ * A peer is a program on this machine that knows what it wants to ask: who
+ * has been silent for so long does not keep others out.  There may be many
+ * in the list who wait with good reason, so it is not gone through each time.
+ */
+static void
+hush(struct server *s)
+{
+	int64_t now_ms = clock_mono_ms();
+	struct guest *g, *tmp;
+
+	look_again_soon(s);
+	if (now_ms - s->hushed_ms < PAUSE_MS)
+		return;
+	s->hushed_ms = now_ms;
+	DL_FOREACH_SAFE(s->open, g, tmp) {
+		if (now_ms - g->since_ms < SILENT_MS)
+			break;
+		conn_hush(g->conn);
+	}
+}
+
 /*
  * Who only waits for a task makes room for who comes: the oldest first, and
  * a few at a time, since nobody knows how many stand outside.
@@ -100,6 +132,7 @@ static void
 make_room(struct server *s)
 {
 	s->crowded = true;
+	hush(s);
 	sched_wait_release(s->env->sched, s->env->connections / RELEASE_PART + 1);
 }
 
@@ -259,11 +292,9 @@ welcome(struct server *s, int fd, bool is_control)
 static void
 pause_listening(struct server *s)
 {
-	struct timeval tv = { .tv_usec = PAUSE_MS * 1000 };
-
 	rest(&s->data);
 	rest(&s->control);
-	(void)evtimer_add(s->resume, &tv);
+	look_again_soon(s);
 }
 
 static void

@@ -1,0 +1,378 @@
+"""doc/robustness.md, row by row: what runs out, and who will not let go."""
+
+import concurrent.futures
+import datetime
+import os
+import resource
+import signal
+import socket
+import time
+
+import pytest
+
+from client import (connect, hand_over, parse_cgi, read_all, scgi, scgi_head, until)
+from harness import MASTER_USER, ROOT, descriptors, ended
+from starve import (StuckFiles, WallClock, disk, filled, free_bytes, limited, next_descriptor,
+                    wrap)
+from test_contract import HELLO, check_problem, gate     # noqa: F401 (a fixture)
+from test_hostile import check_alive, closed_within
+
+root_only = pytest.mark.skipif(not ROOT, reason="needs to be root")
+NOFILE, NPROC = "nofile", "nproc"
+BIG = b"x" * 200_000
+
+
+def operator(d, path, method="GET"):
+    return scgi(d.world.path(d.folder, "control.sock"), method, path, mount=d.mount)
+
+
+def beside(question, *args, **more):
+    """Asked in a thread: the answer may be long in coming."""
+    pool = concurrent.futures.ThreadPoolExecutor(1)
+    future = pool.submit(question, *args, **more)
+    pool.shutdown(wait=False)
+    return future
+
+
+# ---- descriptors -----------------------------------------------------------
+
+
+def test_master_without_descriptors(make, gate):        # noqa: F811
+    """The master can open nothing: who comes waits outside, what runs ends, and it recovers"""
+    d = make()
+    master = d.master()
+    task = d.sh(gate.wait + HELLO)
+    d.wait_state(task, "running")
+    with limited([master], NOFILE, next_descriptor):
+        waits = beside(d.status, task)
+        until(lambda: "accept-failed" in d.log(), "it says so")
+        gate.open()
+        assert not waits.done()
+    assert waits.result(30).status in (200, 202)
+    assert d.wait(task).body == b"hello"
+    assert d.master() == master
+    check_alive(d)
+
+
+def test_master_with_a_few_descriptors(make):
+    """No descriptor for a spool file: 503, and small requests are served"""
+    d = make()
+    master = d.master()
+    large = d.submit("/cat", BIG)
+    d.wait(large)
+    with limited([master], NOFILE, lambda pid: next_descriptor(pid) + 1):
+        check_problem(d.request("POST", "/cat", BIG), 503)
+        check_problem(d.status(large), 503)
+        check_alive(d)
+    assert d.wait(large).body == BIG
+    assert d.wait(d.submit("/cat", BIG)).body == BIG
+    assert d.master() == master
+
+
+def test_budget_of_descriptors(make, world, monkeypatch, gate):      # noqa: F811
+    """More long-polls than descriptors: the oldest is answered early, nobody is lost"""
+    wrap(world, monkeypatch, deferd_master="ulimit -n 200")
+    d = make(workers=1, threads=2)
+    task = d.sh(gate.wait + HELLO)
+    polls = [beside(d.request, "GET", f"/status/{task}", extra=[("HTTP_PREFER", "wait=30")])
+             for _ in range(150)]
+    until(lambda: sum(p.done() for p in polls) > 50, "some are answered early")
+    check = d.status(task)
+    assert check.state == "running"
+    gate.open()
+    answers = [p.result(30) for p in polls]
+    assert {a.status for a in answers} <= {200, 202}
+    check_alive(d)
+
+
+def test_worker_without_descriptors(make):
+    """A worker can open nothing: its tasks fail and say why; then it works again"""
+    d = make(workers=1)
+    worker = d.workers()[0]
+    with limited([worker], NOFILE, next_descriptor):
+        done = d.run(HELLO)
+        assert (done.status, done.state) == (500, "failed"), done
+        assert d.wait(d.submit("/answer/x")).status == 200, "other pools go on"
+    check_alive(d)
+    assert worker in d.workers()
+
+
+def test_worker_without_descriptors_and_a_large_body(make):
+    """The body that comes as a descriptor cannot come: the task fails, or is run by another"""
+    d = make(workers=1)
+    with limited(d.workers(), NOFILE, next_descriptor):
+        done = d.wait(d.submit("/cat", BIG))
+        assert done.state == "failed", done
+    check_alive(d)
+    assert d.wait(d.submit("/cat", BIG)).body == BIG
+
+
+def test_launcher_without_descriptors(make):
+    """A worker dies and the launcher can open nothing: tasks wait until it can"""
+    d = make(workers=1, routes='route "/sh/*" {{ exec = "{cgi}/sh.cgi" }}')
+    with limited([d.launcher()], NOFILE, next_descriptor):
+        os.kill(d.workers()[0], signal.SIGKILL)
+        until(lambda: not d.workers(), "it is gone")
+        task = d.sh(HELLO)
+        until(lambda: "start-failed" in d.log(), "it tried")
+        assert d.status(task).state == "queued"
+    assert d.wait(task).body == b"hello"
+
+
+# ---- processes ---------------------------------------------------------------
+
+
+def test_no_process_for_a_task(make):
+    """`run-as` has no process left: clone fails with EAGAIN; afterwards all is well"""
+    d = make(workers=1)
+    with limited(d.workers(), NPROC, 1):
+        done = d.run(HELLO)
+        assert (done.status, done.state) == (500, "failed"), done
+        assert d.wait(d.submit("/answer/x")).status == 200, "modules need none"
+    check_alive(d)
+
+
+@root_only
+def test_no_process_for_a_worker(make):
+    """The launcher cannot start a worker as `run-as`: it tries again, tasks wait"""
+    d = make(workers=1, routes='route "/sh/*" {{ exec = "{cgi}/sh.cgi" }}')
+    with limited([d.launcher()], NPROC, 1):
+        os.kill(d.workers()[0], signal.SIGKILL)
+        task = d.sh(HELLO)
+        until(lambda: "start-failed" in d.log(), "it tries")
+        assert d.status(task).state == "queued"
+    assert d.wait(task, 60).body == b"hello"
+
+
+# ---- the clock ---------------------------------------------------------------
+
+
+HOUR = 3600
+
+
+@pytest.fixture
+def clock(world, monkeypatch):
+    return WallClock(world, monkeypatch)
+
+
+def date(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+@pytest.mark.parametrize("step", [HOUR, -HOUR], ids=["forward", "back"])
+def test_clock_set_while_running(make, clock, step, gate):       # noqa: F811
+    """The clock is set by an hour: `keep`, deadlines and delays do not notice"""
+    d = make(keep=3, timeout=30, workers=1, threads=1, routes="""
+        route "/sh/*"    {{ exec = "{cgi}/sh.cgi" timeout = 20 }}
+        route "/again/*" {{ exec = "{cgi}/sh.cgi" retry = 1 retry-delay = 1 methods = {{ "PUT" }} }}
+        """)
+    finished = d.sh(HELLO)
+    assert d.wait(finished).status == 200
+    ended_at = time.monotonic()
+    running = d.sh(gate.wait + HELLO)
+    d.wait_state(running, "running")
+    queued = d.sh(HELLO)
+    clock.set(step)
+    assert d.status(finished).status == 200, "keep is no time of day"
+    pending = d.status(running)
+    assert pending.state == "running" and 0 < int(pending.get("Retry-After")) <= 60
+    until(lambda: d.status(finished).status == 404, "keep is over")
+    assert 2.5 < time.monotonic() - ended_at < 6
+    gate.open()
+    assert d.wait(running).body == b"hello"
+    assert d.wait(queued).body == b"hello"
+    new = d.sh(HELLO)
+    created = date(operator(d, f"/status/{new}/info").json["created"])
+    assert abs(created - time.time() - step) < 10
+    again = d.submit("/again", b"exit 1", method="PUT")
+    start = time.monotonic()
+    assert d.wait(again).state == "failed"
+    assert 0.5 < time.monotonic() - start < 10
+    for page in ("/stats", "/metrics", "/tasks"):
+        assert operator(d, page).status == 200
+
+
+@pytest.mark.parametrize("step", [HOUR, -HOUR], ids=["forward", "back"])
+def test_clock_set_across_a_restart(make, world, clock, step):
+    """It is set while we are away: what has ended is kept for `keep` at the most"""
+    settings = sqlite_settings(world, keep=100)
+    d = make(**settings, workers=1, threads=1, drain=0, grace=0)
+    finished = d.sh(HELLO)
+    d.wait(finished)
+    running = d.sh("sleep 60")
+    d.wait_state(running, "running")
+    queued = [d.sh(HELLO) for _ in range(3)]
+    d.stop()
+    clock.set(step)
+    d.start()
+    assert d.status(finished).status == (404 if step > 0 else 200)
+    assert [d.wait(t).body for t in queued] == [b"hello"] * 3
+    assert d.wait(running).state == "failed"
+    if step < 0:
+        info = operator(d, f"/status/{finished}/info").json
+        assert date(info["expires"]) - time.time() - step < 105
+    check_alive(d)
+
+
+def test_clock_and_turns(make, clock, gate):        # noqa: F811
+    """Set back by an hour: within a route, who came first is still first"""
+    d = make(workers=1, threads=1)
+    first = d.sh(gate.wait + HELLO)
+    d.wait_state(first, "running")
+    before = d.sh("sleep 0.2\n" + HELLO)
+    clock.set(-HOUR)
+    after = d.sh(HELLO)
+    gate.open()
+    assert d.wait(after).body == b"hello"
+    assert d.status(before).state == "succeeded"
+
+
+# ---- the disk ----------------------------------------------------------------
+
+
+def sqlite_settings(world, base=None, **more):
+    import shutil
+    folder = base and os.path.join(base, "db") or world.path("db-exhaustion")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.mkdir(folder, 0o700)
+    if ROOT:
+        shutil.chown(folder, MASTER_USER)
+    return {"store": f"sqlite:{folder}/tasks.db", **more}
+
+
+@root_only
+def test_full_disk(make, world):
+    """Nothing can be written: 503, what is there can be read; when there is room, it goes on"""
+    with disk(world, 16) as path:
+        d = make(**sqlite_settings(world, path), spool=os.path.join(path, "spool"))
+        small, large = d.sh(HELLO), d.submit("/cat", BIG)
+        d.wait(small), d.wait(large)
+        with filled(path):
+            for body in (BIG, b"x"):
+                answer = d.request("POST", "/cat", body)
+                check_problem(answer, 503)
+                assert int(answer.get("Retry-After")) > 0
+            assert d.status(small).body == b"hello"
+            assert d.status(large).body == BIG
+        until(lambda: d.request("POST", "/sh", HELLO.encode()).status == 202, "room again")
+        check_alive(d)
+        d.stop()
+
+
+@root_only
+def test_full_disk_and_what_runs(make, world, gate):        # noqa: F811
+    """A response that finds no room fails its task; an end is committed when there is room"""
+    with disk(world, 16) as path:
+        d = make(**sqlite_settings(world, path), spool=os.path.join(path, "spool"))
+        large = d.sh(gate.wait + "printf 'Content-Type: x/y\\n\\n'; head -c 3000000 /dev/zero")
+        small = d.sh(gate.wait + HELLO)
+        d.wait_state(large, "running"), d.wait_state(small, "running")
+        with filled(path):
+            gate.open()
+            until(lambda: "store-failed" in d.log() or "spool-failed" in d.log(), "it is said")
+            assert d.status(small).status in (200, 202)
+        assert d.wait(small).body == b"hello"
+        assert d.wait(large).state in ("failed", "succeeded")
+        check_alive(d)
+        d.stop()
+
+
+# ---- slow ones -----------------------------------------------------------------
+
+
+def through_a_door(d, head, body=b""):
+    """Hands over two pipes; gives where to write the body and where to read the answer."""
+    in_r, in_w = os.pipe()
+    out_r, out_w = os.pipe()
+    os.write(in_w, body)
+    hand_over(d.socket, head, in_r, out_w)
+    os.close(in_r)
+    os.close(out_w)
+    return in_w, out_r
+
+
+def read_fd(fd):
+    with open(fd, "rb") as f:
+        return f.read()
+
+
+def test_slow_body_through_a_door(make):
+    """A body that stalls behind a door: 400 after body-deadline"""
+    d = make(body_deadline=1)
+    start = time.monotonic()
+    in_w, out_r = through_a_door(d, scgi_head("POST", "/sh", length=100), b"half")
+    check_alive(d)
+    assert parse_cgi(read_fd(out_r)).status == 400
+    assert time.monotonic() - start < 10
+    os.close(in_w)
+
+
+def test_answer_nobody_reads_through_a_door(make):
+    """An answer that nobody reads from its pipe is given up after send-deadline"""
+    d = make(send_deadline=1)
+    task = d.sh("printf 'Content-Type: x/y\\n\\n'; head -c 30000000 /dev/zero")
+    until(lambda: d.status(task, "HEAD").state == "succeeded", "it is done")
+    before = descriptors(d.master())
+    pairs = [through_a_door(d, scgi_head("GET", f"/status/{task}")) for _ in range(20)]
+    until(lambda: descriptors(d.master()) > before, "it is sending")
+    check_alive(d)
+    until(lambda: descriptors(d.master()) <= before, "it gave up")
+    for pair in pairs:
+        for fd in pair:
+            os.close(fd)
+
+
+def test_slow_reader(make):
+    """Who reads a byte now and then gets it all, and holds nobody up"""
+    d = make(send_deadline=2)
+    size = 2_000_000
+    task = d.sh(f"printf 'Content-Type: x/y\\n\\n'; head -c {size} /dev/zero")
+    d.wait(task)
+    slow = []
+    for _ in range(50):
+        s = connect(d.socket)
+        s.sendall(scgi_head("GET", f"/status/{task}"))
+        slow.append(s)
+    for _ in range(20):
+        for s in slow:
+            assert s.recv(1)
+        check_alive(d)
+    assert size < len(read_all(slow[0])) < size + 2000
+    for s in slow:
+        s.close()
+
+
+@pytest.mark.parametrize("limit", [12000, 1024], ids=["enough", "few"])
+def test_ten_thousand_silent_ones(make, limit):
+    """Ten thousand connections that say nothing do not keep others out"""
+    d = make(head_deadline=60, max_connections=limit)
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    silent = []
+    for _ in range(min(10_000, soft - 200)):
+        s = socket.socket(socket.AF_UNIX)
+        s.setblocking(False)
+        try:
+            s.connect(d.socket)
+        except BlockingIOError:         # the backlog is full
+            s.close()
+            continue
+        silent.append(s)
+    assert len(silent) >= min(2000, soft - 200)
+    start = time.monotonic()
+    assert operator(d, "/ping").status == 200
+    assert time.monotonic() - start < 5, "the operator comes in at once"
+    until(lambda: tries(check_alive, d), "others are served", 30)
+    seconds = time.monotonic() - start
+    print(f"{len(silent)} said nothing, others had their answer after {seconds:.1f} s")
+    for s in silent:
+        s.close()
+    check_alive(d)
+
+
+def tries(question, *args):
+    """True, or False where the socket has no room for one more in its backlog."""
+    try:
+        question(*args)
+    except BlockingIOError:
+        return False
+    return True
