@@ -69,7 +69,7 @@ static size_t	 block_len;
 static unsigned int block_vars;
 
 static int64_t	 patience_ms = DEADLINE_S * 1000;
-static int64_t	 deadline_ms;			/* monotonic */
+static int64_t	 deadline_ms;		/* monotonic; 0: no try has failed yet */
 
 static int64_t
 now_ms(void)
@@ -180,45 +180,47 @@ netstring(void)
 
 /* -- the hand-over -------------------------------------------------------- */
 
-/* connect() and sendmsg() on `s` give up at the deadline; false behind it. */
+/*
+ * The first try waits for nobody, and is nearly always the last one.  Behind
+ * this connect() and sendmsg() on `s` wait, up to the deadline; false then.
+ */
 static bool
 in_time(int s)
 {
-	int64_t left = deadline_ms - now_ms();
-	struct timeval tv = { left / 1000, left % 1000 * 1000 };
+	int64_t now = now_ms(), left;
+	struct timeval tv;
 
+	if (deadline_ms == 0)
+		deadline_ms = now + patience_ms;
+	left = deadline_ms - now;
 	if (left <= 0) {
 		errno = ETIMEDOUT;
 		return false;
 	}
-	return setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) == 0;
+	tv = (struct timeval){ left / 1000, left % 1000 * 1000 };
+	return fcntl(s, F_SETFL, 0) == 0 &&
+	    setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) == 0;
 }
 
-/* connect() blocks while the backlog is full, and says EAGAIN at last. */
-static int
-dial(const char *path)
+/* EAGAIN: the backlog is full. */
+static bool
+dial(int s, const char *path)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	size_t size = strlen(path) + 1;
-	int s;
 
 	if (size > sizeof(to.sun_path)) {
 		errno = ENAMETOOLONG;
-		return -1;
+		return false;
 	}
 	memcpy(to.sun_path, path, size);
-	s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (s < 0)
-		return -1;
-	while (in_time(s)) {
+	do {
 		if (connect(s, (struct sockaddr *)&to, sizeof(to)) == 0)
-			return s;
+			return true;
 		if (errno != EAGAIN && errno != EINTR)
-			return -1;
-		if (errno == EAGAIN)
-			nap();
-	}
-	return -1;
+			return false;
+	} while (in_time(s));
+	return false;
 }
 
 /*
@@ -245,15 +247,15 @@ send_first(int s, struct iovec *iov)
 	c->cmsg_type = SCM_RIGHTS;
 	c->cmsg_len = CMSG_LEN(sizeof(fds));
 	memcpy(CMSG_DATA(c), fds, sizeof(fds));
-	while (in_time(s)) {
+	do {
 		n = sendmsg(s, &msg, MSG_NOSIGNAL);
 		if (n > 0)
 			return n;
 		if (errno != EAGAIN && errno != EINTR && errno != ETOOMANYREFS)
 			return -1;
-		if (errno != EINTR)
+		if (errno == ETOOMANYREFS)
 			nap();
-	}
+	} while (in_time(s));
 	return -1;
 }
 
@@ -262,14 +264,16 @@ send_first(int s, struct iovec *iov)
  * duty: also when the rest does not get through (it sees a head cut short).
  */
 static bool
-hand_over(const char *path)
+hand_over(int s, const char *path)
 {
 	struct iovec head = netstring();
 	const char *rest = head.iov_base;
 	size_t left = head.iov_len;
-	int s = dial(path);
-	ssize_t n = s < 0 ? -1 : send_first(s, &head);
+	ssize_t n;
 
+	if (s < 0 || !dial(s, path))
+		return false;
+	n = send_first(s, &head);
 	if (n < 0)
 		return false;
 	for (;;) {
@@ -374,19 +378,31 @@ complain(const char *what, const char *why)
 
 /* -- */
 
+static int
+open_socket(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
 /*
- * The socket must not become number 0, 1 or 2.  A closed stdin is an empty
- * body.  Without stdout nobody could learn a task's link: false.
+ * The socket must not become number 0, 1 or 2, and if it does, one of these is
+ * closed.  A closed stdin is an empty body.  Without stdout nobody could learn
+ * a task's link: false.
  */
 static bool
-standard_fds(void)
+standard_fds(int *s)
 {
-	bool answerable = fcntl(STDOUT_FILENO, F_GETFD) >= 0;
+	bool answerable;
 	int fd;
 
+	if (*s < 0 || *s > STDERR_FILENO)
+		return true;
+	close(*s);
+	answerable = fcntl(STDOUT_FILENO, F_GETFD) >= 0;
 	do
 		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	while (fd >= 0 && fd <= STDERR_FILENO);
+	*s = open_socket();
 	return answerable;
 }
 
@@ -395,21 +411,21 @@ main(void)
 {
 	const char *path = getenv("DEFERD_SOCKET");
 	int64_t seconds = number(getenv("DEFERD_DEADLINE"));
+	int s = open_socket();
 
 	if (path == NULL || *path == '\0')
 		path = DEFERD_SOCKET_PATH;
 	if (seconds > 0 && seconds < DEADLINE_S)
 		patience_ms = seconds * 1000;
-	deadline_ms = now_ms() + patience_ms;
 
-	if (!standard_fds()) {
+	if (!standard_fds(&s)) {
 		complain("stdout", "closed; nobody could be answered");
 		_exit(1);
 	}
 	if (!block_fill()) {
 		complain("request", "head over 64 KiB or 200 variables");
 		answer(too_large, sizeof(too_large) - 1);
-	} else if (!hand_over(path)) {
+	} else if (!hand_over(s, path)) {
 		complain(path, reason(errno));
 		answer(unavailable, sizeof(unavailable) - 1);
 	}
