@@ -70,6 +70,10 @@ struct conf_route {
 	bool		 exit_status_ignore; /* exit-status = "ignore" */
 	bool		 respond_prefer; /* respond = "prefer" */
 	bool		 share;
+	/* walls around an executable, not around a module */
+	bool		 no_new_privs;	/* also where one of the others is */
+	char		**landlock;	/* rules, NULL at the end; NULL: none */
+	bool		 network;	/* false: none */
 	int64_t		 priority;	/* -100..100: seconds it is ahead */
 	struct conf_limits limits;
 	unsigned int	 pool;		/* index into conf.pools */

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 
 #include "daemon/conf_table.h"
+#include "daemon/landlock.h"
 
 #define NAME_BYTES_MAX	32	/* of a user, as useradd(8) has it */
 
@@ -173,4 +174,22 @@ conf_check_env(const char *text)
 		if (begins(text, reserved[i]))
 			return false;
 	return true;
+}
+
+bool
+conf_check_landlock(const char *text)
+{
+	return landlock_is_rule(text);
+}
+
+/* Without seccomp nothing could take it away. */
+bool
+conf_check_network(const char *text)
+{
+#ifdef HAVE_SECCOMP
+	(void)text;
+	return true;
+#else
+	return strcmp(text, "no") != 0;
+#endif
 }

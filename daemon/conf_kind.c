@@ -397,7 +397,8 @@ respond_print(const void *field, FILE *f)
 static int
 yes_set(const struct conf_setting *s, void *field, const char *value)
 {
-	(void)s;
+	if (s->check != NULL && !s->check(value))
+		return invalid();
 	return bool_set(yes_names, field, value);
 }
 

@@ -208,6 +208,35 @@ route_pattern(struct conf_route *r)
 	return 0;
 }
 
+/*
+ * A module shares its process with others, which the kernel would confine
+ * with it.  Of the three settings two need the first.
+ */
+static int
+route_walls(struct conf_route *r)
+{
+	const struct conf_setting *first = conf_table_find("no-new-privs");
+	uint64_t seen = reader->seen[reader->conf->nroutes - 1];
+	const char *needs = r->landlock != NULL ? "landlock" :
+	    !r->network ? "network = no" : NULL;
+
+	if (r->module != NULL && (needs != NULL || r->no_new_privs)) {
+		complain(reader->section_line, "%s: expected in a route with "
+		    "exec or scripts: a module shares its process with other "
+		    "tasks", needs != NULL ? needs : "no-new-privs");
+		return -1;
+	}
+	if (needs == NULL)
+		return 0;
+	if (!r->no_new_privs && seen & UINT64_C(1) << (first - conf_table)) {
+		complain(reader->section_line, "no-new-privs: expected yes, "
+		    "which %s needs, got no", needs);
+		return -1;
+	}
+	r->no_new_privs = true;
+	return 0;
+}
+
 /* The section's closing brace. */
 static int
 route_cb(cfg_t *cfg, cfg_opt_t *opt)
@@ -235,6 +264,8 @@ route_cb(cfg_t *cfg, cfg_opt_t *opt)
 		    "handler: expected in a route with scripts");
 		return -1;
 	}
+	if (route_walls(r) == -1)
+		return -1;
 	for (p = r->host; p != NULL && *p != '\0'; p++)
 		if (*p >= 'A' && *p <= 'Z')
 			*p += 'a' - 'A';

@@ -47,6 +47,11 @@
 #define A_STORE		"\"memory\" (this build has no SQLite)"
 #define STORE		"memory"
 #endif
+#ifdef HAVE_SECCOMP
+#define A_NETWORK	"yes or no"
+#else
+#define A_NETWORK	"yes (this build has no seccomp)"
+#endif
 #define A_USER		"the name of a user"
 
 const struct conf_setting conf_table[] = {
@@ -263,6 +268,20 @@ const struct conf_setting conf_table[] = {
 	    .def = "no",
 	    .meaning = "a GET without a body that equals one under way (path, "
 		"query, host, user) shares its task; since the daemon started" },
+	{ "no-new-privs", KIND_YES, ROUTE(no_new_privs), LIVE,
+	    .expected = "yes or no",
+	    .def = "no", .def_words = "no; with landlock or network = no: yes",
+	    .meaning = "setuid and setgid programs give an executable nothing" },
+	{ "landlock", KIND_LIST, ROUTE(landlock), LIVE,
+	    .check = conf_check_landlock,
+	    .expected = "letters out of rwx, a colon and an absolute path",
+	    .def_words = "all files",
+	    .meaning = "the only files that an executable can read (r), "
+		"write (w) and run (x), with all below" },
+	{ "network", KIND_YES, ROUTE(network), LIVE,
+	    .check = conf_check_network, .expected = A_NETWORK,
+	    .def = "yes",
+	    .meaning = "no: an executable can make Unix sockets only" },
 };
 
 const size_t conf_table_size = sizeof(conf_table) / sizeof(conf_table[0]);

@@ -113,6 +113,8 @@ bool	conf_check_host(const char *);
 bool	conf_check_module(const char *);
 bool	conf_check_handler(const char *);
 bool	conf_check_env(const char *);
+bool	conf_check_landlock(const char *);
+bool	conf_check_network(const char *);
 
 /*
  * Goes over the text before libconfuse does (conf_scan.c): 0, with comments

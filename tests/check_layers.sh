@@ -39,7 +39,7 @@ job stats filter
 memory sqlite
 store+backend+check
 body work task wire stream clock prefer accept range expose chart
-field hist problem usage
+field hist problem usage jail
 '
 
 # library header	who may include it
@@ -50,6 +50,7 @@ event2/			daemon/master daemon/store tests
 jansson.h		ctl daemon/master tests
 sqlite3.h		daemon/store/sqlite_priv.h tests
 sha2.h			daemon/master daemon/store
+seccomp.h		daemon/master/jail.c daemon/worker/confine.c
 uuid			daemon/master
 uthash.h		daemon/master daemon/store daemon/worker
 utlist.h		daemon/launcher daemon/master daemon/store daemon/worker
@@ -228,6 +229,7 @@ plant daemon/launcher/spawn.c	'<event2/event.h>'
 plant daemon/launcher/main.c	'<confuse.h>'
 plant daemon/store/memory.c	'<sqlite3.h>'
 plant daemon/worker/exec.c	'<jansson.h>'
+plant daemon/worker/exec.c	'<seccomp.h>'
 plant ipc/buf.c			'<uuid.h>'
 plant ipc/buf.c			'<check.h>'
 

@@ -5,7 +5,7 @@
 
 packages_build="autoconf automake gcc libc6-dev make pkg-config uuid-dev check
 	libevent-dev libconfuse-dev uthash-dev libjansson-dev libmd-dev
-	libsqlite3-dev musl-tools"
+	libseccomp-dev libsqlite3-dev musl-tools"
 
 # Web servers, browsers, and what else the tests speak with.
 packages_tests="python3 python3-pytest curl apache2-bin nginx lighttpd chromium

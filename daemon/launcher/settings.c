@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "daemon/landlock.h"
 #include "daemon/log.h"
 
 #define SETTINGS_MAX	(1024 * 1024)	/* bytes of a file */
@@ -189,6 +190,35 @@ warn_operator(const struct conf *conf, const char *name)
 		    "error=%s", name, "is run-as: every task can operate");
 }
 
+static const char *
+landlock_doubt(int abi)
+{
+	if (abi == 0)
+		return "this kernel has no Landlock, or it is not in use: the "
+		    "route's tasks fail";
+	if (abi < LANDLOCK_ABI_TRUNCATE)
+		return "this kernel's Landlock lets tasks empty files that "
+		    "their user may write (Linux 6.2 does not)";
+	return NULL;
+}
+
+void
+settings_warn_walls(const struct conf *conf)
+{
+	const char *doubt = landlock_doubt(landlock_abi());
+	char *const *rule;
+	size_t i;
+
+	for (i = 0; i < conf->nroutes; i++) {
+		rule = conf->routes[i].landlock;
+		if (rule != NULL && doubt != NULL)
+			log_warn("settings-doubtful setting=landlock route=%s "
+			    "error=%s", conf->routes[i].name, doubt);
+		for (; rule != NULL && *rule != NULL; rule++)
+			warn_path("landlock", landlock_path(*rule), F_OK);
+	}
+}
+
 void
 settings_warn(const struct conf *conf)
 {
@@ -210,4 +240,5 @@ settings_warn(const struct conf *conf)
 	}
 	for (i = 0; i < conf->npools; i++)
 		warn_path("module", conf->pools[i].module, R_OK);
+	settings_warn_walls(conf);
 }

@@ -44,4 +44,7 @@ int	settings_open(const struct settings *)
  */
 void	settings_warn(const struct conf *);
 
+/* Warns of walls (landlock) that this kernel cannot put around a task. */
+void	settings_warn_walls(const struct conf *);
+
 #endif

@@ -14,6 +14,7 @@
 
 #include "ipc/slate.h"
 #include "daemon/conf.h"
+#include "daemon/worker/confine.h"
 
 enum child_fd { CHILD_IN, CHILD_OUT, CHILD_ERR, CHILD_PROGRESS, CHILD_FD_N };
 
@@ -22,6 +23,7 @@ struct child {
 	char		*const *env;
 	int		 fd[CHILD_FD_N]; /* become 0..3; all above 3; stay the caller's */
 	const struct conf_limits *limits;
+	const struct confine *confine;
 	struct slate_slot *slot;	/* its group is noted there */
 };
 

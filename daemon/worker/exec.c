@@ -47,6 +47,7 @@ struct run {
 	struct pollfd	 ear[EAR_N];	/* fd -1: closed; all but BELL owned */
 	enum stop	 stop;
 	struct kin	 kin;		/* to be stopped with it */
+	struct confine	 confine;	/* around it */
 	bool		 killed;	/* SIGKILL was sent */
 	bool		 exited;	/* the leader has */
 	int64_t		 deadline_ms;	/* for it to end, or else to be killed */
@@ -145,7 +146,7 @@ run_start(struct run *r)
 	const char *script = job->req.script;
 	struct child child = { script != NULL ? script : job->route->exec,
 	    job->env.vec,
-	    { -1, -1, -1, -1 }, &job->route->limits, job->slot };
+	    { -1, -1, -1, -1 }, &job->route->limits, &r->confine, job->slot };
 	int i, error = 0;
 
 	if ((script != NULL &&
@@ -178,6 +179,7 @@ run_init(struct run *r, struct job *job)
 static void
 run_close(struct run *r)
 {
+	confine_close(&r->confine);
 	close_fd(&r->ear[EAR_OUT].fd);
 	close_fd(&r->ear[EAR_ERR].fd);
 	close_fd(&r->ear[EAR_PROGRESS].fd);
@@ -465,12 +467,30 @@ run_judge(struct run *r)
 	}
 }
 
+/* Nothing is started with fewer walls than its route has. */
+static bool
+run_confine(struct run *r)
+{
+	const char *what;
+	int error;
+
+	if (confine_open(&r->confine, r->job->route, &what) == 0)
+		return true;
+	error = errno;
+	run_close(r);
+	job_end(r->job, OUTCOME_FAILED, "the program cannot be confined: "
+	    "%s: %s", what, strerrordesc_np(error));
+	return false;
+}
+
 void
 exec_run(struct job *job)
 {
 	struct run r;
 
 	run_init(&r, job);
+	if (!run_confine(&r))
+		return;
 	if (run_start(&r) == -1) {
 		job_end(job, OUTCOME_FAILED, "the program cannot be started: "
 		    "%s", strerrordesc_np(errno));
