@@ -81,7 +81,7 @@ start_master(struct keeper *k)
 		.program = ROLE_MASTER_PROGRAM, .argv = argv,
 		.fds = { -1, -1, k->places.listen.fd, k->places.control.fd },
 		.nfds = k->places.control.fd >= 0 ? 4 : 3,
-		.user = k->user, .mask = 077,
+		.user = k->user, .bare = true, .mask = 077,
 	};
 	int peer;
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/launcher/privilege.h"
 #include "daemon/launcher/trim.h"
 #include "daemon/log.h"
 
@@ -51,16 +52,20 @@ static int
 read_again(struct keeper *k, bool *changed, char error[CONF_ERROR_MAX])
 {
 	struct settings fresh;
-	int status = 0;
+	int status;
 
 	*changed = false;
-	if (settings_read(&fresh, k->path, k->socket, error) < 0)
+	privilege_raise();
+	status = settings_read(&fresh, k->path, k->socket, error);
+	privilege_lower();
+	if (status < 0)
 		return -1;
 	if (settings_equal(&fresh, &k->settings)) {
 		log_info("settings-unchanged");
 		settings_fini(&fresh);
 		return 0;
 	}
+	settings_warn_walls(fresh.conf);
 	status = put_in_force(k, &fresh, error);
 	if (status < 0)
 		settings_fini(&fresh);

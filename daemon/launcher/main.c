@@ -9,6 +9,7 @@
  *	notify		what systemd hears
  *	daemonize	into the background
  *	places		sockets and PID file
+ *	privilege	what of root it keeps
  *	spawn		exec of a role; killing what a worker leaves
  *	link		frames to and from the master
  *	keeper		the loop
@@ -30,8 +31,21 @@
 #include <unistd.h>
 
 #include "daemon/launcher/keeper.h"
+#include "daemon/launcher/privilege.h"
 #include "daemon/log.h"
 #include "daemon/role.h"
+
+#ifdef HAVE_SQLITE
+#define WITH_SQLITE	"SQLite"
+#else
+#define WITH_SQLITE	"no SQLite"
+#endif
+#if defined(HAVE_SECCOMP) && !defined(SANITIZED)
+#define WITH_SECCOMP	"seccomp"
+#else
+#define WITH_SECCOMP	"no seccomp: the master may call all of the kernel"
+#endif
+#define BUILT_WITH	"with " WITH_SQLITE ", " WITH_SECCOMP
 
 struct options {
 	char		*path;		/* -c; absolute */
@@ -99,7 +113,7 @@ read_options(struct options *o, int argc, char **argv)
 			o->socket = absolute(optarg);
 			break;
 		case 'V':
-			puts("deferd " PACKAGE_VERSION);
+			puts("deferd " PACKAGE_VERSION "\n" BUILT_WITH);
 			exit(0);
 		default:
 			usage();
@@ -175,8 +189,8 @@ check_store(const struct conf *conf, const struct spawn_user *user)
 	char *argv[] = { (char *)(uintptr_t)ROLE_CHECK_PROGRAM, conf->store,
 	    conf->spool, NULL };
 	struct spawn s = { .program = ROLE_CHECK_PROGRAM, .argv = argv,
-	    .stderr_fd = STDOUT_FILENO, .user = user, .mask = 077,
-	    .death_signal = SIGKILL };
+	    .stderr_fd = STDOUT_FILENO, .user = user, .bare = true,
+	    .mask = 077, .death_signal = SIGKILL };
 	pid_t pid = spawn(&s);
 	int status;
 
@@ -206,12 +220,15 @@ serve(struct keeper *k, struct inherit *in)
 {
 	int status = 1;
 
+	settings_warn_walls(k->settings.conf);
 	notify_open(&k->notify);
 	if (!k->foreground)
 		daemonize_start(&k->daemonize);
 	if (places_open(&k->places, k->settings.conf, in, k->user,
 	    k->run_as) == 0) {
+		privilege_drop();
 		status = keeper_run(k);
+		privilege_raise();
 		daemonize_failed(&k->daemonize); /* silent, if it had served */
 		places_close(&k->places);
 	}

@@ -111,6 +111,21 @@ place_fds(const struct spawn *s, int *report)
 	return close_range((unsigned int)*report + 1, ~0U, 0);
 }
 
+/*
+ * Neither setuid programs nor those with file capabilities give anything to
+ * it or its children.  Who is not root may not touch the bounding set.
+ */
+static int
+lay_bare(void)
+{
+	int capability;
+
+	for (capability = 0; prctl(PR_CAPBSET_READ, capability) >= 0; capability++)
+		if (prctl(PR_CAPBSET_DROP, capability) < 0 && errno != EPERM)
+			return -1;
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
 /* The child.  Comes back only with an errno. */
 static void
 child(const struct spawn *s, const char *path, pid_t launcher, int *report)
@@ -119,6 +134,8 @@ child(const struct spawn *s, const char *path, pid_t launcher, int *report)
 		return;
 	default_signals();
 	umask(s->mask);
+	if (s->bare && lay_bare() < 0)
+		return;
 	if (s->user && (initgroups(s->user->name, s->user->gid) < 0 ||
 	    become(s->user) < 0))
 		return;

@@ -5,6 +5,7 @@
 #ifndef DAEMON_LAUNCHER_SPAWN_H
 #define DAEMON_LAUNCHER_SPAWN_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "ipc/slate.h"
@@ -24,6 +25,7 @@ struct spawn {
 	int		 nfds;
 	int		 stderr_fd;	/* its stdout and stderr */
 	const struct spawn_user *user;	/* NULL: as the launcher */
+	bool		 bare;		/* no exec can give it any right */
 	mode_t		 mask;		/* umask */
 	int		 death_signal;	/* when the launcher dies; 0: none */
 };

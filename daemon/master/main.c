@@ -21,6 +21,7 @@
 #include "daemon/role.h"
 #include "daemon/master/clock.h"
 #include "daemon/master/conn.h"
+#include "daemon/master/jail.h"
 #include "daemon/master/sched.h"
 #include "daemon/master/server.h"
 #include "daemon/store/store.h"
@@ -325,7 +326,10 @@ start(struct master *m)
 		.store = m->store, .io = m->io, .debug = m->debug,
 	};
 	m->server = server_new(&m->env, MASTER_FD_LISTEN, control_fd(m));
-	if (m->server == NULL || sched_ready(m->sched) == -1)
+	if (m->server == NULL)
+		log_fatal("fatal error=%m");
+	jail_enter();
+	if (sched_ready(m->sched) == -1)
 		log_fatal("fatal error=%m");
 }
 
@@ -356,11 +360,18 @@ leave_terminal(const struct master *m)
 	close(fd);
 }
 
-/* What is queued for the store is committed; then everything is given back. */
+/*
+ * What is queued for the store is committed; then everything is given back,
+ * unless a thread still looks at it: one that waits for a stranger's file.
+ */
 static void
 stop(struct master *m)
 {
 	store_close(m->store);
+	if (!work_pool_settle(m->io)) {
+		log_warn("leaving-stuck");
+		_exit(m->status);
+	}
 	work_pool_free(m->io);
 	server_free(m->server);
 	sched_free(m->sched);
@@ -382,6 +393,7 @@ main(int argc, char **argv)
 
 	read_options(&m, argc, argv);
 	log_init(ROLE_MASTER_PROGRAM, false, first_level(&m));
+	jail_close_memory();
 	ignore_signals();
 	raise_descriptor_limit();
 	start(&m);

@@ -10,6 +10,8 @@
  * PDEATHSIG), or when a frame makes no sense: then it takes the programs it
  * runs with it, and what they were doing is on the slate.
  */
+#include "config.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -19,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -140,6 +143,20 @@ read_conf(void)
 	return conf;
 }
 
+/*
+ * Programs run as our user, and must not trace us: we hold the requests of
+ * others, and the socket to the master.  What a module's author wants of a
+ * worker, a core and a debugger, is no use here.  (LeakSanitizer traces.)
+ */
+static void
+close_memory(void)
+{
+#ifndef SANITIZED
+	if (prctl(PR_SET_DUMPABLE, 0) == -1)
+		log_fatal("fatal error=%m");
+#endif
+}
+
 static void
 worker_init(struct worker *w, const struct options *o)
 {
@@ -159,6 +176,8 @@ worker_init(struct worker *w, const struct options *o)
 	if (module != NULL) {
 		module_open(&w->module, module);
 		module_catch_crashes();
+	} else {
+		close_memory();
 	}
 	w->packet = malloc(FRAME_MAX);
 	if (w->packet == NULL || pool_init(&w->pool, &world, &w->slate,

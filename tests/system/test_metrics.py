@@ -291,7 +291,7 @@ def test_master(make):
 
 def version(d):
     out = subprocess.run(d.command("-V"), capture_output=True, text=True, check=True).stdout
-    return out.split()[-1]
+    return out.split()[1]
 
 
 def test_clients_that_wait(make):
