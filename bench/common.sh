@@ -108,6 +108,20 @@ start_deferd()
 		/status/00000000000000000000000000000000 || fail "deferd does not start"
 }
 
+# The link of a task that is submitted to this path, behind the mount.
+link_at()
+{
+	"$build/bench/load" -s "$dir/deferd.sock" -M /jobs -m GET -b 0 -c 1 -n 1 -p "$1" |
+		tr -d '\r' | sed -n 's/^Location: //p'
+}
+
+# path, file: what deferd answers to a GET of it goes there
+keep_answer()
+{
+	"$build/bench/load" -s "$dir/deferd.sock" -M /jobs -m GET -b 0 -c 1 -n 1 -p "$1" |
+		sed '$d' >"$2"
+}
+
 # -- web servers, on $port -------------------------------------------------------
 
 # start_nginx LOCATIONS: a worker for each core, no access log

@@ -2,7 +2,9 @@
  * fixed - the least that any daemon behind an SCGI socket can do: a responder
  * that gives everybody the same 202, or the same file.
  *
- *	fixed SOCKET [FILE]
+ *	fixed [-a ANSWER] SOCKET [FILE]
+ *
+ *	-a	this file is the answer, head and all, instead of the 202
  *
  * One thread, epoll.  It reads the length of the head, waits for so many
  * bytes, and answers, with a file by sendfile(); nothing is parsed, kept or
@@ -25,6 +27,7 @@
 #define BACKLOG		1024
 #define EVENTS		64
 #define HEAD_MAX	65536
+#define ANSWER_MAX	4096
 #define PIECE		(1 << 20)	/* of a file, before the next client */
 
 struct conn {
@@ -36,7 +39,7 @@ struct conn {
 };
 
 /* As long as a 202 of deferd's. */
-static const char answer[] =
+static const char accepted[] =
 	"Status: 202 Accepted\r\n"
 	"Content-Type: application/json\r\n"
 	"Location: /bench/status/00000000000000000000000000000000\r\n"
@@ -50,6 +53,9 @@ static const char answer[] =
 	"{\"id\":\"00000000000000000000000000000000\",\"state\":\"queued\","
 	"\"status\":\"/bench/status/00000000000000000000000000000000\","
 	"\"created\":\"2026-01-01T00:00:00.000Z\"}";
+
+static const char *answer = accepted;
+static size_t answer_len = sizeof(accepted) - 1;
 
 static int epoll, file = -1;
 static off_t file_size;
@@ -125,7 +131,7 @@ respond(struct conn *c)
 
 	c->answered = true;
 	if (file == -1) {
-		(void)send(c->fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL);
+		(void)send(c->fd, answer, answer_len, MSG_NOSIGNAL);
 		conn_close(c);
 		return;
 	}
@@ -156,6 +162,20 @@ serve(struct conn *c)
 }
 
 static void
+read_answer(const char *path)
+{
+	static char data[ANSWER_MAX];
+	int fd = open(path, O_RDONLY);
+	ssize_t n = fd == -1 ? -1 : read(fd, data, sizeof(data));
+
+	if (n == -1)
+		die(path);
+	close(fd);
+	answer = data;
+	answer_len = (size_t)n;
+}
+
+static void
 open_file(const char *path)
 {
 	struct stat st;
@@ -174,19 +194,26 @@ main(int argc, char **argv)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	struct epoll_event events[EVENTS];
-	int listener;
+	int listener, c;
 
-	if (argc < 2 || argc > 3 || strlen(argv[1]) >= sizeof(at.sun_path))
+	while ((c = getopt(argc, argv, "a:")) != -1) {
+		if (c != 'a')
+			return 2;
+		read_answer(optarg);
+	}
+	argc -= optind;
+	argv += optind;
+	if (argc < 1 || argc > 2 || strlen(argv[0]) >= sizeof(at.sun_path))
 		return 2;
 	signal(SIGPIPE, SIG_IGN);	/* sendfile() knows no MSG_NOSIGNAL */
-	if (argc == 3)
-		open_file(argv[2]);
-	strcpy(at.sun_path, argv[1]);
+	if (argc == 2)
+		open_file(argv[1]);
+	strcpy(at.sun_path, argv[0]);
 	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	(void)unlink(argv[1]);
+	(void)unlink(argv[0]);
 	if (bind(listener, (struct sockaddr *)&at, sizeof(at)) == -1 ||
 	    listen(listener, BACKLOG) == -1)
-		die(argv[1]);
+		die(argv[0]);
 	epoll = epoll_create1(0);
 	watch(listener, NULL);
 	for (;;) {
