@@ -116,18 +116,25 @@ buf_add(struct buf *b, const void *bytes, size_t n)
 int
 buf_printf(struct buf *b, const char *fmt, ...)
 {
-	unsigned char *to;
+	/* what is there is mostly enough; its NUL has a place */
+	size_t room = b->data != NULL ? b->cap - b->end : 0;
+	char *to = b->data != NULL ? (char *)b->data + b->end : NULL;
 	va_list ap;
 	int n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(to, to != NULL ? room + 1 : 0, fmt, ap);
 	va_end(ap);
-	if (n < 0 || (to = buf_space(b, (size_t)n)) == NULL)
+	if (n < 0)
 		return -1;
-	va_start(ap, fmt);
-	vsnprintf((char *)to, (size_t)n + 1, fmt, ap);
-	va_end(ap);
+	if ((size_t)n > room || to == NULL) {
+		to = (char *)buf_space(b, (size_t)n);
+		if (to == NULL)
+			return -1;
+		va_start(ap, fmt);
+		vsnprintf(to, (size_t)n + 1, fmt, ap);
+		va_end(ap);
+	}
 	buf_commit(b, (size_t)n);
 	return 0;
 }
