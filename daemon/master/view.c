@@ -50,6 +50,7 @@
  */
 #define HEAD_MAX	(3 * SCGI_HEAD_MAX + CGIRES_HEAD_MAX)
 
+#define JSON_BRIEF	1024		/* bytes of a short document */
 #define LINK_INFIX	"/status/"
 #define TYPE_PREFIX	"urn:deferd:problem:"	/* names, listed in the manual */
 
@@ -131,9 +132,16 @@ begin(struct answer *a, int status)
 }
 
 static int
+add(struct answer *a, const char *text)
+{
+	return buf_add(&a->head, text, strlen(text));
+}
+
+static int
 put(struct answer *a, const char *name, const char *value)
 {
-	return buf_printf(&a->head, "%s: %s\r\n", name, value);
+	return add(a, name) || add(a, ": ") || add(a, value) ||
+	    add(a, "\r\n");
 }
 
 /* What every answer of our own carries, not a task's. */
@@ -186,7 +194,7 @@ put_allow(struct answer *a, unsigned int mask)
 static int
 end(struct answer *a, int failed)
 {
-	if (failed || buf_printf(&a->head, "\r\n")) {
+	if (failed || add(a, "\r\n")) {
 		answer_fini(a);
 		return -1;
 	}
@@ -217,12 +225,14 @@ drop_unwanted_body(struct answer *a, const struct request *req)
 
 /*
  * The document as the body, with a newline for those who read it in a
- * terminal, and the two headers that tell of it.  Borrows `doc`.
+ * terminal, and the two headers that tell of it.  Borrows `doc`.  Most are
+ * short, and are written once.
  */
 static int
 set_json(struct answer *a, const char *type, const json_t *doc)
 {
-	size_t len = json_dumpb(doc, NULL, 0, JSON_COMPACT);
+	char brief[JSON_BRIEF];
+	size_t len = json_dumpb(doc, brief, sizeof(brief), JSON_COMPACT);
 
 	if (len == 0)
 		return -1;
@@ -230,7 +240,9 @@ set_json(struct answer *a, const char *type, const json_t *doc)
 	if (a->body.bytes == NULL)
 		return -1;
 	a->body.size = len + 1;
-	if (json_dumpb(doc, (char *)a->body.bytes->data, len,
+	if (len <= sizeof(brief))
+		memcpy(a->body.bytes->data, brief, len);
+	else if (json_dumpb(doc, (char *)a->body.bytes->data, len,
 	    JSON_COMPACT) != len)
 		return -1;
 	a->body.bytes->data[len] = '\n';

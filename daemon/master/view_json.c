@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <stdio.h>
 #include <time.h>
 
 #include "daemon/master/view_json.h"
@@ -29,11 +30,13 @@ view_json_set_time(json_t *doc, const char *name, int64_t unix_ms)
 	time_t seconds = (time_t)(unix_ms / 1000);
 	char text[TIME_TEXT];
 	struct tm tm = { 0 };
+	size_t len;
 
 	gmtime_r(&seconds, &tm);
-	return view_json_set(doc, name, json_sprintf("%.*s.%03dZ",
-	    (int)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm),
-	    text, (int)(unix_ms % 1000)));
+	len = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text + len, sizeof(text) - len, ".%03dZ",
+	    (int)(unix_ms % 1000));
+	return view_json_set(doc, name, json_string(text));
 }
 
 json_t *
