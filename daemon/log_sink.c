@@ -33,7 +33,7 @@ static const int level_syslog[LOG_L_N] = {
 /* Written by sink_open(), before there are threads. */
 static const char *sink_name = "deferd";
 static enum sink sink = SINK_STDERR;
-static bool stderr_is_socket;
+static bool stderr_is_socket, stderr_is_file;
 static int syslog_fd = -1;
 static struct sockaddr_un syslog_at = { .sun_family = AF_UNIX };
 
@@ -76,6 +76,7 @@ sink_open(const char *name, bool background)
 	if (fstat(STDERR_FILENO, &st) == -1)
 		memset(&st, 0, sizeof(st));
 	stderr_is_socket = S_ISSOCK(st.st_mode);
+	stderr_is_file = S_ISREG(st.st_mode);
 	sink = is_journal(&st) ? SINK_JOURNAL : SINK_STDERR;
 }
 
@@ -125,8 +126,8 @@ put_stderr(const char *line, size_t len)
 	if (stderr_is_socket)
 		return send(STDERR_FILENO, line, len,
 		    MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len;
-	return poll(&p, 1, 0) == 1 && write(STDERR_FILENO, line, len) ==
-	    (ssize_t)len;
+	return (stderr_is_file || poll(&p, 1, 0) == 1) &&
+	    write(STDERR_FILENO, line, len) == (ssize_t)len;
 }
 
 bool
