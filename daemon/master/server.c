@@ -222,12 +222,10 @@ on_closed(void *owner)
 static bool
 may_connect(const struct listener *l, uid_t uid)
 {
-	if (uid == geteuid() || (l->is_control && uid == 0))
-		return true;
 	for (size_t i = 0; i < l->npeers; i++)
 		if (l->peers[i] == uid)
 			return true;
-	return false;
+	return uid == geteuid() || (l->is_control && uid == 0);
 }
 
 static bool
@@ -473,8 +471,9 @@ server_new(struct conn_env *env, int listen_fd, int control_fd)
 	s->data.fd = s->control.fd = -1;
 	s->bury = event_new(env->base, -1, 0, on_bury, s);
 	s->resume = evtimer_new(env->base, on_resume, s);
+	env->turns = turns_new(env->base);
 	server_set_conf(s);
-	if (s->bury == NULL || s->resume == NULL ||
+	if (s->bury == NULL || s->resume == NULL || env->turns == NULL ||
 	    open_listener(s, &s->data, listen_fd, false) == -1 ||
 	    open_listener(s, &s->control, control_fd, true) == -1) {
 		server_free(s);
@@ -502,6 +501,7 @@ server_free(struct server *s)
 		event_free(s->bury);
 	if (s->resume != NULL)
 		event_free(s->resume);
+	turns_free(s->env->turns);
 	free(s);
 }
 
