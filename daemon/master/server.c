@@ -471,9 +471,8 @@ server_new(struct conn_env *env, int listen_fd, int control_fd)
 	s->data.fd = s->control.fd = -1;
 	s->bury = event_new(env->base, -1, 0, on_bury, s);
 	s->resume = evtimer_new(env->base, on_resume, s);
-	env->turns = turns_new(env->base);
 	server_set_conf(s);
-	if (s->bury == NULL || s->resume == NULL || env->turns == NULL ||
+	if (s->bury == NULL || s->resume == NULL ||
 	    open_listener(s, &s->data, listen_fd, false) == -1 ||
 	    open_listener(s, &s->control, control_fd, true) == -1) {
 		server_free(s);
@@ -501,7 +500,6 @@ server_free(struct server *s)
 		event_free(s->bury);
 	if (s->resume != NULL)
 		event_free(s->resume);
-	turns_free(s->env->turns);
 	free(s);
 }
 
