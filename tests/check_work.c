@@ -295,6 +295,34 @@ START_TEST(a_burst_comes_at_once)
 }
 END_TEST
 
+/* More of them than there may be threads: none of the pool's own waits. */
+START_TEST(alone_holds_up_nobody)
+{
+	enum { N = 200 };
+	struct work_pool *pool = work_pool_new(base, "check-work", 1);
+	struct piece *stuck = pieces_new(N, run_wait, done_note);
+	struct piece *p = pieces_new(N, run_note, done_note);
+	char bytes[N] = { 0 };
+	int i;
+
+	ck_assert_ptr_nonnull(pool);
+	for (i = 0; i < N; i++)
+		ck_assert_int_eq(work_submit_alone(pool, &stuck[i].work), 0);
+	for (i = 0; i < N; i++)
+		work_submit(pool, &p[i].work);
+	loop_until(N);
+	for (i = 0; i < N; i++)
+		ck_assert(p[i].done && !stuck[i].done);
+	ck_assert(!work_pool_settle(pool));
+	ck_assert_int_eq(write(gate[1], bytes, N), N);
+	loop_until(2 * N);
+	ck_assert(work_pool_settle(pool));
+	ck_assert_ptr_null(work_pool_free(pool));
+	free(stuck);
+	free(p);
+}
+END_TEST
+
 START_TEST(freeing_nothing)
 {
 	ck_assert_ptr_null(work_pool_free(NULL));
@@ -319,6 +347,7 @@ main(void)
 	tcase_add_test(tc, nobody_waits_for_it);
 	tcase_add_test(tc, threads_block_signals);
 	tcase_add_test(tc, a_burst_comes_at_once);
+	tcase_add_test(tc, alone_holds_up_nobody);
 	tcase_add_test(tc, freeing_nothing);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);

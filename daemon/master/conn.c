@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,43 @@ conn_close(struct conn *c)
 	c->env->closed(c->owner);
 }
 
+/* A file of a stranger's, to be closed beside the loop. */
+struct parting {
+	struct work	 work;
+	struct stream	 stream;
+};
+
+static void
+parting_run(struct work *w)
+{
+	struct parting *p = (struct parting *)((char *)w -
+	    offsetof(struct parting, work));
+
+	stream_close(&p->stream);
+	free(p);
+}
+
+/*
+ * Closing a file asks its file system, which may never answer.  With the
+ * store closed there are no threads any more, and no loop to wait.
+ */
+void
+conn_part_with(struct conn *c, struct stream *s)
+{
+	bool beside = stream_blocks(s) && c->env->store != NULL;
+	struct parting *p = beside ? malloc(sizeof(*p)) : NULL;
+
+	if (p != NULL) {
+		*p = (struct parting){ { .run = parting_run }, *s };
+		if (work_submit_alone(c->env->io, &p->work) == 0) {
+			*s = STREAM_CLOSED;
+			return;
+		}
+		free(p);
+	}
+	stream_close(s);
+}
+
 void
 conn_free(struct conn *c)
 {
@@ -45,8 +83,8 @@ conn_free(struct conn *c)
 	buf_fini(&c->head);
 	buf_fini(&c->share);
 	stream_close(&c->sock);
-	stream_close(&c->passed[0]);
-	stream_close(&c->passed[1]);
+	conn_part_with(c, &c->passed[0]);
+	conn_part_with(c, &c->passed[1]);
 	free(c);
 }
 

@@ -203,8 +203,11 @@ take_descriptors(struct conn *c, const int *fds, int nfds)
 	if (log_may(&rate, &skipped))
 		log_warn("descriptors-bad count=%d skipped=%lu", nfds,
 		    skipped);
-	for (int i = taken; i < nfds; i++)
-		close(fds[i]);
+	for (int i = taken; i < nfds; i++) {
+		struct stream any = { .fd = fds[i], .kind = STREAM_FILE };
+
+		conn_part_with(c, &any);
+	}
 	return false;
 }
 

@@ -89,6 +89,9 @@ conn_has_door(const struct conn *c)
 /* Its end; the memory goes when the turn of the loop has ended. */
 void	conn_close(struct conn *);
 
+/* Closes what others have made, and waits for none of them. */
+void	conn_part_with(struct conn *, struct stream *);
+
 /* Waits for input on sock, until the deadline. */
 void	conn_wait_for_input(struct conn *);
 void	conn_set_deadline(struct conn *, int64_t seconds);

@@ -4,7 +4,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ipc/scgi.h"
@@ -274,14 +273,15 @@ copy_done(struct work *w)
 static enum intake_verdict
 measure_file(struct intake *in)
 {
-	struct stat st;
 	off_t at = lseek(in->in->fd, 0, SEEK_CUR);
+	int64_t size;
 
 	if (in->expected_bytes != SCGI_LENGTH_UNKNOWN)
 		return INTAKE_DONE;
-	if (at == -1 || fstat(in->in->fd, &st) == -1 || st.st_size < at)
+	size = stream_size(in->in);
+	if (at == -1 || size < at)
 		return INTAKE_SHORT;
-	in->expected_bytes = (int64_t)in->got_bytes + (st.st_size - at);
+	in->expected_bytes = (int64_t)in->got_bytes + (size - at);
 	return INTAKE_DONE;
 }
 
@@ -300,7 +300,10 @@ start_copy(struct intake *in)
 		return;
 	}
 	in->copy = (struct work){ .run = copy_run, .done = copy_done };
-	work_submit(in->io, &in->copy);
+	if (work_submit_alone(in->io, &in->copy) == 0)
+		return;
+	in->copy.run = NULL;
+	finish(in, spool_failed("thread"));
 }
 
 /*

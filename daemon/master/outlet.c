@@ -124,12 +124,24 @@ write_done(struct work *w)
 	run_outlet(o);
 }
 
-static void
-to_thread(struct outlet *o, void (*run)(struct work *),
-    void (*done)(struct work *))
+/* The spool is ours: its reads return. */
+static enum step
+read_beside(struct outlet *o)
 {
-	o->step = (struct work){ .run = run, .done = done };
+	o->step = (struct work){ .run = read_run, .done = read_done };
 	work_submit(o->io, &o->step);
+	return STEP_THREAD;
+}
+
+/* A file that a stranger made: nobody knows whether this returns. */
+static enum step
+write_beside(struct outlet *o)
+{
+	o->step = (struct work){ .run = write_run, .done = write_done };
+	if (work_submit_alone(o->io, &o->step) == 0)
+		return STEP_THREAD;
+	o->step.run = NULL;
+	return STEP_FAILED;
 }
 
 /*
@@ -145,10 +157,8 @@ next_chunk(struct outlet *o)
 
 	iov = (struct iovec){ .iov_base = o->chunk, .iov_len = chunk_wanted(o) };
 	n = preadv2(o->answer->body.fd, &iov, 1, file_offset(o), RWF_NOWAIT);
-	if (n == 0 || (n == -1 && (errno == EAGAIN || errno == EOPNOTSUPP))) {
-		to_thread(o, read_run, read_done);
-		return STEP_THREAD;
-	}
+	if (n == 0 || (n == -1 && (errno == EAGAIN || errno == EOPNOTSUPP)))
+		return read_beside(o);
 	return take_chunk(o, n) ? STEP_AGAIN : STEP_FAILED;
 }
 
@@ -159,10 +169,8 @@ write_some(struct outlet *o)
 
 	if (o->len == 0)
 		return o->body_left > 0 ? next_chunk(o) : STEP_SENT;
-	if (stream_blocks(o->out)) {
-		to_thread(o, write_run, write_done);
-		return STEP_THREAD;
-	}
+	if (stream_blocks(o->out))
+		return write_beside(o);
 	n = stream_write(o->out, o->data, o->len);
 	if (n == -1 && errno == EINTR)
 		return STEP_AGAIN;

@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -24,23 +23,34 @@ is_stream_socket(int fd)
 	    type == SOCK_STREAM;
 }
 
+/*
+ * What the kernel knows of it already: the file system is not asked, for it
+ * may be one that never answers (FUSE, a network).
+ */
+static int
+look_at(int fd, struct statx *st)
+{
+	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+	    STATX_TYPE | STATX_SIZE, st);
+}
+
 static enum stream_kind
 kind_of(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
-	struct stat st;
+	struct statx st;
 
 	/* O_PATH is a name, not an open file. */
-	if (flags == -1 || (flags & O_PATH) != 0 || fstat(fd, &st) == -1)
+	if (flags == -1 || (flags & O_PATH) != 0 || look_at(fd, &st) == -1)
 		return STREAM_NONE;
-	if (S_ISSOCK(st.st_mode) && is_stream_socket(fd))
+	if (S_ISSOCK(st.stx_mode) && is_stream_socket(fd))
 		return STREAM_SOCKET;
-	if (S_ISFIFO(st.st_mode))
+	if (S_ISFIFO(st.stx_mode))
 		return STREAM_PIPE;
-	if (S_ISREG(st.st_mode))
+	if (S_ISREG(st.stx_mode))
 		return STREAM_FILE;
-	if (S_ISCHR(st.st_mode) &&
-	    st.st_rdev == makedev(NULL_MAJOR, NULL_MINOR))
+	if (S_ISCHR(st.stx_mode) && st.stx_rdev_major == NULL_MAJOR &&
+	    st.stx_rdev_minor == NULL_MINOR)
 		return STREAM_NULL;
 	return STREAM_NONE;
 }
@@ -71,6 +81,14 @@ bool
 stream_blocks(const struct stream *s)
 {
 	return s->kind == STREAM_FILE;
+}
+
+int64_t
+stream_size(const struct stream *s)
+{
+	struct statx st;
+
+	return look_at(s->fd, &st) == 0 ? (int64_t)st.stx_size : -1;
 }
 
 /*

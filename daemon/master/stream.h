@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 enum stream_kind {
@@ -38,11 +39,14 @@ struct stream {
 int	stream_open(struct stream *, int fd)
 	__attribute__((warn_unused_result));
 
-/* Safe on a closed one. */
+/* Safe on a closed one.  May sleep, too, for stream_blocks(). */
 void	stream_close(struct stream *);
 
 /* Whether reading or writing may sleep, so that a thread has to do it. */
 bool	stream_blocks(const struct stream *);
+
+/* How long a file is, or -1 with errno. */
+int64_t	stream_size(const struct stream *);
 
 /*
  * Bytes, 0 at the end of input, or -1 with errno; EAGAIN: wait for it.  Never

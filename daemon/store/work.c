@@ -6,6 +6,9 @@
  * loop then takes the whole list at once and calls back without the lock.
  * So a busy pool costs one wake-up per turn of the loop, not one per piece.
  *
+ * Work that may never return gets a thread that nobody waits for, and comes
+ * back in the same way, if it does.
+ *
  * Threads block all signals: those are for the loop.
  */
 #include "config.h"
@@ -18,11 +21,15 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <event2/event.h>
 
 #include "daemon/store/work.h"
+
+#define ALONE_MAX	64	/* threads that may never return */
+#define SETTLE_S	1
 
 struct work_list {
 	struct work	*head, *tail;
@@ -38,6 +45,9 @@ struct work_pool {
 	pthread_cond_t	 more;
 	struct work_list todo;
 	struct work_list done;
+	struct work_list alone;		/* what no thread of its own has yet */
+	int		 nalone;	/* such threads; if 0, that is empty */
+	pthread_cond_t	 alone_ended;
 	bool		 closing;
 
 	pthread_t	 thread[];
@@ -100,19 +110,24 @@ pool_finished(struct work_pool *p, struct work *w)
 		eventfd_write(p->fd, 1);
 }
 
-static void *
-pool_thread(void *arg)
+static void
+thread_run(struct work_pool *p, struct work *(*next)(struct work_pool *))
 {
-	struct work_pool *p = arg;
 	struct work *w;
 	bool comes_back;
 
-	while ((w = pool_next(p))) {
+	while ((w = next(p))) {
 		comes_back = w->done;	/* run() may free it otherwise */
 		w->run(w);
 		if (comes_back)
 			pool_finished(p, w);
 	}
+}
+
+static void *
+pool_thread(void *arg)
+{
+	thread_run(arg, pool_next);
 	return NULL;
 }
 
@@ -134,22 +149,31 @@ pool_wakeup(int fd, short what, void *arg)
 	}
 }
 
-/* 0 or an errno; what did start is counted in nthreads. */
+/* 0 or an errno. */
 static int
-pool_start(struct work_pool *p, const char *name, int threads)
+thread_start(pthread_t *thread, void *(*body)(void *), void *arg)
 {
 	sigset_t all, before;
-	int error = 0;
+	int error;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(thread, NULL, body, arg);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
+/* The same; what did start is counted in nthreads. */
+static int
+pool_start(struct work_pool *p, const char *name, int threads)
+{
+	int error = 0;
+
 	while (p->nthreads < threads && !error) {
-		error = pthread_create(&p->thread[p->nthreads], NULL,
-		    pool_thread, p);
+		error = thread_start(&p->thread[p->nthreads], pool_thread, p);
 		if (!error)
 			pthread_setname_np(p->thread[p->nthreads++], name);
 	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return error;
 }
 
@@ -177,6 +201,7 @@ work_pool_new(struct event_base *base, const char *name, int threads)
 		return NULL;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->more, NULL);
+	pthread_cond_init(&p->alone_ended, NULL);
 	error = pool_listen(p, base);
 	if (!error)
 		error = pool_start(p, name, threads);
@@ -201,6 +226,10 @@ work_pool_free(struct work_pool *p)
 	pthread_mutex_unlock(&p->lock);
 	while (p->nthreads > 0)
 		pthread_join(p->thread[--p->nthreads], NULL);
+	pthread_mutex_lock(&p->lock);
+	while (p->nalone > 0)
+		pthread_cond_wait(&p->alone_ended, &p->lock);
+	pthread_mutex_unlock(&p->lock);
 
 	if (p->wakeup)
 		event_free(p->wakeup);
@@ -208,6 +237,7 @@ work_pool_free(struct work_pool *p)
 		close(p->fd);
 	rest = list_take(&p->done);
 	pthread_cond_destroy(&p->more);
+	pthread_cond_destroy(&p->alone_ended);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
 	return rest;
@@ -220,4 +250,84 @@ work_submit(struct work_pool *p, struct work *w)
 	list_push(&p->todo, w);
 	pthread_cond_signal(&p->more);
 	pthread_mutex_unlock(&p->lock);
+}
+
+/* -- alone ------------------------------------------------------------------ */
+
+/* The next piece that no thread has; NULL: this thread ends. */
+static struct work *
+alone_next(struct work_pool *p)
+{
+	struct work *w;
+
+	pthread_mutex_lock(&p->lock);
+	w = list_pop(&p->alone);
+	if (!w && --p->nalone == 0)
+		pthread_cond_signal(&p->alone_ended);
+	pthread_mutex_unlock(&p->lock);
+	return w;
+}
+
+static void *
+alone_thread(void *arg)
+{
+	struct work_pool *p = arg;
+
+	thread_run(p, alone_next);
+	return NULL;
+}
+
+/* There is work, but no thread.  False if there never will be. */
+static bool
+alone_unstarted(struct work_pool *p)
+{
+	bool others;
+
+	pthread_mutex_lock(&p->lock);
+	others = --p->nalone > 0;
+	if (!others)
+		p->alone.head = NULL;
+	pthread_mutex_unlock(&p->lock);
+	return others;
+}
+
+int
+work_submit_alone(struct work_pool *p, struct work *w)
+{
+	pthread_t thread;
+	bool fits;
+	int error;
+
+	pthread_mutex_lock(&p->lock);
+	list_push(&p->alone, w);
+	fits = p->nalone < ALONE_MAX;
+	p->nalone += fits;
+	pthread_mutex_unlock(&p->lock);
+	if (!fits)
+		return 0;
+	error = thread_start(&thread, alone_thread, p);
+	if (!error)
+		pthread_detach(thread);
+	else if (!alone_unstarted(p)) {
+		errno = error;
+		return -1;
+	}
+	return 0;
+}
+
+bool
+work_pool_settle(struct work_pool *p)
+{
+	struct timespec until;
+	bool settled;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += SETTLE_S;
+	pthread_mutex_lock(&p->lock);
+	while (p->nalone > 0 && pthread_cond_timedwait(&p->alone_ended,
+	    &p->lock, &until) == 0)
+		;
+	settled = p->nalone == 0;
+	pthread_mutex_unlock(&p->lock);
+	return settled;
 }

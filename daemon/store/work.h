@@ -9,6 +9,8 @@
 #ifndef DAEMON_STORE_WORK_H
 #define DAEMON_STORE_WORK_H
 
+#include <stdbool.h>
+
 struct event_base;
 struct work_pool;
 
@@ -34,5 +36,17 @@ struct work *
 
 /* From the loop only.  The pool borrows `w` until done() is called. */
 void	work_submit(struct work_pool *, struct work *w);
+
+/*
+ * The same for work that may never return, since it touches what a stranger
+ * has made: on a thread of its own, so that nobody waits behind it, but for
+ * others of its kind when there are very many.  -1 with errno if there is no
+ * thread at all: nothing was taken.
+ */
+int	work_submit_alone(struct work_pool *, struct work *w)
+	__attribute__((warn_unused_result));
+
+/* Before work_pool_free(): false if one of those has still not returned. */
+bool	work_pool_settle(struct work_pool *);
 
 #endif

@@ -142,7 +142,7 @@ class StuckFiles:
     ENOSYS, SIZE = 38, 100_000
 
     def __init__(self, folder, silent):
-        self.folder, self.silent, self.heard = folder, silent, []
+        self.folder, self.silent, self.heard, self.closed = folder, silent, [], False
         self.dev = os.open("/dev/fuse", os.O_RDWR)
         os.makedirs(folder, exist_ok=True)
         mount("deferd-stuck", folder, "fuse.stuck",
@@ -191,6 +191,9 @@ class StuckFiles:
 
     def close(self):
         """Whoever still waits for an answer gets an error now."""
+        if self.closed:
+            return
+        self.closed = True
         unmount_force(self.folder)
         self.thread.join(5)
         os.close(self.dev)

@@ -1,6 +1,7 @@
 """doc/robustness.md, row by row: what runs out, and who will not let go."""
 
 import concurrent.futures
+import contextlib
 import datetime
 import os
 import resource
@@ -376,3 +377,215 @@ def tries(question, *args):
     except BlockingIOError:
         return False
     return True
+
+
+# ---- hostile descriptors ---------------------------------------------------------
+
+fuse = pytest.mark.skipif(not ROOT or not os.path.exists("/dev/fuse"),
+                          reason="needs root and /dev/fuse")
+
+
+def close(*fds):
+    for fd in fds:
+        with contextlib.suppress(OSError):      # its file system may be gone
+            os.close(fd)
+
+
+def check_large(d):
+    """Bodies in files come and go, and leave nothing."""
+    task = d.submit("/cat", BIG)
+    assert d.wait(task).body == BIG
+    assert d.status(task, "DELETE").status == 204
+
+
+@pytest.fixture
+def stuck(world):
+    """Makes files of a file system that does not answer."""
+    made = []
+
+    def make_files(*silent):
+        made.append(StuckFiles(world.path("stuck"), set(silent)))
+        return made[-1]
+    yield make_files
+    for s in made:
+        s.close()
+
+
+@fuse
+@pytest.mark.parametrize("count", [1, 100])
+def test_file_whose_reads_never_return(make, stuck, count):
+    """A FUSE file as body: its request waits, all others are served, also with many of them"""
+    d = make()
+    before = descriptors(d.master())
+    files = stuck(StuckFiles.READ, StuckFiles.GETATTR, StuckFiles.FLUSH)
+    fd = files.open()
+    outs = []
+    for _ in range(count):
+        out_r, out_w = os.pipe()
+        hand_over(d.socket, scgi_head("POST", "/sh", length=StuckFiles.SIZE), fd, out_w)
+        os.close(out_w)
+        outs.append(out_r)
+    until(lambda: StuckFiles.READ in files.heard, "it reads")
+    check_alive(d)
+    check_large(d)
+    files.close()
+    answers = [read_fd(out) for out in outs]
+    assert {parse_cgi(a).status for a in answers} <= {400, 503}
+    close(fd)
+    until(lambda: descriptors(d.master()) <= before, "no descriptor stays")
+    check_alive(d)
+
+
+@fuse
+def test_file_that_takes_no_answer(make, stuck):
+    """A FUSE file as output that takes no byte: only its own answer waits"""
+    d = make()
+    before = descriptors(d.master())
+    files = stuck(16, StuckFiles.FLUSH)     # WRITE
+    fd, null = files.open(), os.open("/dev/null", os.O_RDONLY)
+    for _ in range(20):
+        hand_over(d.socket, scgi_head("GET", "/nothing"), null, fd)
+    until(lambda: 16 in files.heard, "it writes")
+    check_alive(d)
+    check_large(d)
+    files.close()
+    close(fd, null)
+    until(lambda: descriptors(d.master()) <= before, "no descriptor stays")
+
+
+@fuse
+def test_end_with_a_stuck_file(make, stuck):
+    """The daemon ends while a file is read that never answers, when that file system goes"""
+    d = make(drain=0)
+    files = stuck(StuckFiles.READ)
+    fd, (out_r, out_w) = files.open(), os.pipe()
+    hand_over(d.socket, scgi_head("POST", "/sh", length=StuckFiles.SIZE), fd, out_w)
+    until(lambda: StuckFiles.READ in files.heard, "it reads")
+    d.process.send_signal(signal.SIGTERM)
+    until(lambda: "leaving-stuck" in d.log(), "it does not wait for it", 30)
+    files.close()
+    assert d.process.wait(30) == 0
+    d.process = None
+    close(fd, out_r, out_w)
+
+
+def test_nonblock_cleared_under_us(make):
+    """Who holds the same end of the pipe clears O_NONBLOCK again and again"""
+    d = make()
+    in_r, in_w = os.pipe()
+    out_r, out_w = os.pipe()
+    hand_over(d.socket, scgi_head("POST", "/sh", length=len(HELLO)), in_r, out_w)
+    for i in range(200):
+        os.set_blocking(in_r, True)
+        os.set_blocking(out_w, True)
+        if i % 20 == 0:
+            os.write(in_w, HELLO.encode()[i // 20:i // 20 + 1])
+            check_alive(d)
+    for fd in (in_r, in_w, out_w):
+        os.close(fd)
+    assert parse_cgi(read_fd(out_r)).status == 400
+
+
+def test_file_truncated_while_it_is_read(make, tmp_path):
+    """A regular file that gets shorter: the body was cut short, and no signal kills us"""
+    d = make(max_body="1G")
+    path = tmp_path / "body"
+    for _ in range(10):
+        size = 50_000_000
+        with open(path, "wb") as f:
+            f.truncate(size)
+        fd, (out_r, out_w) = os.open(path, os.O_RDONLY), os.pipe()
+        hand_over(d.socket, scgi_head("POST", "/cat", length=size), fd, out_w)
+        os.truncate(path, 10)
+        os.close(fd)
+        os.close(out_w)
+        assert parse_cgi(read_fd(out_r)).status in (202, 400)
+    check_alive(d)
+
+
+def test_strange_descriptors(make, tmp_path):
+    """/proc, /dev, a folder, a terminal, sockets of any family, a listening one: dropped or 400"""
+    d = make()
+    before = descriptors(d.master())
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "l"))
+    listener.listen(1)
+    inet = socket.socket(socket.AF_INET)
+    inet.bind(("127.0.0.1", 0))
+    inet.listen(1)
+    netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)
+    pty, tty = os.openpty()
+    fifo = str(tmp_path / "fifo")
+    os.mkfifo(fifo)
+    opened = [os.open(p, flags) for p, flags in (
+        ("/proc/self/mem", os.O_RDONLY), ("/proc/kmsg", os.O_RDONLY) if ROOT else
+        ("/proc/self/status", os.O_RDONLY), ("/proc/self/maps", os.O_RDONLY),
+        ("/dev/zero", os.O_RDONLY), ("/dev/random", os.O_RDONLY), ("/dev/full", os.O_RDWR),
+        ("/", os.O_RDONLY), ("/etc/passwd", os.O_PATH), (fifo, os.O_RDWR))]
+    strange = opened + [pty, tty, listener.fileno(), inet.fileno(), netlink.fileno(),
+                        os.memfd_create("m"), os.eventfd(0), os.pidfd_open(os.getpid())]
+    for length in (0, 100, None):
+        for fd in strange:
+            for both in (False, True):
+                out_r, out_w = os.pipe()
+                try:
+                    hand_over(d.socket, scgi_head("POST", "/env", length=length), fd,
+                              fd if both else out_w)
+                except OSError:
+                    pass        # dropped before all was said
+                os.close(out_w)
+                os.close(out_r)
+    check_alive(d)
+    for fd in opened + [pty, tty, *strange[-3:]]:
+        os.close(fd)
+    for s in (listener, inet, netlink):
+        s.close()
+    until(lambda: descriptors(d.master()) <= before, "no descriptor stays", 70)
+    check_alive(d)
+
+
+def test_its_own_listening_socket(world, built):
+    """The listening socket of the daemon itself, handed over to it as body and as answer"""
+    with socket.socket(socket.AF_UNIX) as listener:
+        path = world.spare_socket
+        if os.path.exists(path):
+            os.unlink(path)
+        listener.bind(path)
+        os.chmod(path, 0o666)
+        listener.listen(100)
+        d = world.daemon(listener=listener, body_deadline=1)
+        d.start()
+        try:
+            for length in (0, 100):
+                with connect(d.socket) as s:
+                    hand_over(d.socket, scgi_head("POST", "/env", length=length),
+                              listener.fileno(), listener.fileno())
+                    s.sendall(scgi_head("GET", "/nothing"))
+                    assert parse_cgi(read_all(s)).status == 404
+            check_alive(d)
+        finally:
+            d.kill()
+            d.check_sanitizers()
+
+
+def test_thousands_of_descriptors_in_flight(make):
+    """Hundreds of pairs in the queues of connections that say no more: all are let go"""
+    d = make(head_deadline=2)
+    before = descriptors(d.master())
+    in_r, in_w = os.pipe()
+    conns = []
+    for _ in range(1000):
+        s = connect(d.socket)
+        try:
+            s.sendmsg([b"5"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                                b"".join(n.to_bytes(4, "little") for n in (in_r, in_w)))])
+        except OSError:
+            pass        # ETOOMANYREFS: the kernel's own limit
+        conns.append(s)
+    check_alive(d)
+    until(lambda: descriptors(d.master()) <= before, "they are gone")
+    for s in conns:
+        s.close()
+    os.close(in_r)
+    os.close(in_w)
+    check_alive(d)
