@@ -157,7 +157,8 @@ is_one_line(const char *name)
 	};
 
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
-		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+		if (*name == *prefixes[i] && strncmp(name, prefixes[i],
+		    strlen(prefixes[i])) == 0)
 			return true;
 	return false;
 }
@@ -269,7 +270,7 @@ scgi_find(const struct scgi *s, const char *name)
 	struct scgi_iter it = { 0 };
 
 	while (scgi_next(s, &it))
-		if (strcmp(it.name, name) == 0)
+		if (*it.name == *name && strcmp(it.name, name) == 0)
 			return it.value;
 	return NULL;
 }
