@@ -19,6 +19,7 @@
 
 #include "daemon/log_sink.h"
 
+#define SECONDS_MAX	1e12
 #define CUT_MARK	" [cut]"
 
 struct line {
@@ -82,10 +83,25 @@ put_text(struct line *l, const char *text, size_t len)
 	put(l, text, len);
 }
 
+/*
+ * A number with so many digits at least.  By hand, as these are most of what
+ * is logged: three lines for each task, each with a few of them.
+ */
+static void
+put_number(struct line *l, bool negative, unsigned long long n, int digits)
+{
+	char text[32], *p = text + sizeof(text);
+
+	for (; n > 0 || digits > 0; n /= 10, digits--)
+		*--p = (char)('0' + n % 10);
+	if (negative)
+		*--p = '-';
+	put(l, p, (size_t)(text + sizeof(text) - p));
+}
+
 static void
 put_signed(struct line *l, struct values *v, const char *size)
 {
-	char text[32];
 	long long n;
 
 	if (*size == 'z')
@@ -95,13 +111,13 @@ put_signed(struct line *l, struct values *v, const char *size)
 	else
 		n = size[1] == 'l' ? va_arg(v->ap, long long) :
 		    va_arg(v->ap, long);
-	put(l, text, (size_t)snprintf(text, sizeof(text), "%lld", n));
+	put_number(l, n < 0, n < 0 ? -(unsigned long long)n :
+	    (unsigned long long)n, 1);
 }
 
 static void
 put_unsigned(struct line *l, struct values *v, const char *size)
 {
-	char text[32];
 	unsigned long long n;
 
 	if (*size == 'z')
@@ -111,7 +127,7 @@ put_unsigned(struct line *l, struct values *v, const char *size)
 	else
 		n = size[1] == 'l' ? va_arg(v->ap, unsigned long long) :
 		    va_arg(v->ap, unsigned long);
-	put(l, text, (size_t)snprintf(text, sizeof(text), "%llu", n));
+	put_number(l, false, n, 1);
 }
 
 static void
@@ -123,13 +139,23 @@ put_string(struct line *l, struct values *v, const char *size)
 	put_text(l, text, len >= 0 ? (size_t)len : strlen(text));
 }
 
+/* As "%.3f" has it, but for what no clock says. */
 static void
 put_seconds(struct line *l, struct values *v)
 {
+	double seconds = va_arg(v->ap, double);
+	unsigned long long ms;
 	char text[512];
 
-	put(l, text, (size_t)snprintf(text, sizeof(text), "%.3f",
-	    va_arg(v->ap, double)));
+	if (!(seconds >= 0 && seconds < SECONDS_MAX)) {
+		put(l, text, (size_t)snprintf(text, sizeof(text), "%.3f",
+		    seconds));
+		return;
+	}
+	ms = (unsigned long long)(seconds * 1000 + 0.5);
+	put_number(l, false, ms / 1000, 1);
+	put(l, ".", 1);
+	put_number(l, false, ms % 1000, 3);
 }
 
 /* The conversion at p, behind its "%"; gives what follows it. */

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define SINK_SELF_MAX	96	/* bytes of "name[pid]: " */
+
 enum sink { SINK_STDERR, SINK_JOURNAL, SINK_SYSLOG };
 
 static const char *const level_names[LOG_L_N] = {
@@ -32,10 +34,20 @@ static const int level_syslog[LOG_L_N] = {
 
 /* Written by sink_open(), before there are threads. */
 static const char *sink_name = "deferd";
+static char sink_self[SINK_SELF_MAX];	/* as write_self() has it, ... */
+static pid_t sink_pid;			/* ... for this process */
 static enum sink sink = SINK_STDERR;
 static bool stderr_is_socket, stderr_is_file;
 static int syslog_fd = -1;
 static struct sockaddr_un syslog_at = { .sun_family = AF_UNIX };
+
+/* Who says it. */
+static char *
+write_self(char to[SINK_SELF_MAX], pid_t pid)
+{
+	snprintf(to, SINK_SELF_MAX, "%.64s[%ld]: ", sink_name, (long)pid);
+	return to;
+}
 
 /* systemd.exec(5): device and inode, in decimal, of the journal's socket. */
 static bool
@@ -68,6 +80,8 @@ sink_open(const char *name, bool background)
 	struct stat st;
 
 	sink_name = name;
+	sink_pid = getpid();
+	write_self(sink_self, sink_pid);
 	if (background) {
 		sink = SINK_SYSLOG;
 		open_syslog();
@@ -94,6 +108,23 @@ syslog_head(char *to, int priority)
 	    LOG_DAEMON | priority, date, sink_name, (long)getpid());
 }
 
+/* A child that was forked has another number. */
+static size_t
+stderr_head(char *to, const char *level)
+{
+	pid_t pid = getpid();
+	char other[SINK_SELF_MAX];
+	const char *self = sink_self;
+	char *p;
+
+	if (pid != sink_pid)
+		self = write_self(other, pid);
+	p = stpcpy(to, self);
+	p = stpcpy(p, level);
+	p = stpcpy(p, ": ");
+	return (size_t)(p - to);
+}
+
 size_t
 sink_head(char *to, enum log_level level)
 {
@@ -107,9 +138,7 @@ sink_head(char *to, enum log_level level)
 		n = snprintf(to, SINK_HEAD_MAX, "<%d>", level_syslog[level]);
 		break;
 	default:
-		n = snprintf(to, SINK_HEAD_MAX, "%.64s[%ld]: %s: ", sink_name,
-		    (long)getpid(), level_names[level]);
-		break;
+		return stderr_head(to, level_names[level]);
 	}
 	return n > 0 ? (size_t)n : 0;
 }
