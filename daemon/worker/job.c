@@ -68,12 +68,24 @@ job_copy(struct job *job, const struct frame *f)
 	return 0;
 }
 
+static void
+job_write_id(struct job *job)
+{
+	static const char digits[] = "0123456789abcdef";
+	char *p = job->id_text;
+
+	for (int i = 0; i < TASK_ID_BYTES; i++) {
+		*p++ = digits[job->id[i] >> 4];
+		*p++ = digits[job->id[i] & 15];
+	}
+	*p = '\0';
+}
+
 struct job *
 job_new(const struct job_world *world, const struct frame *f, int fd)
 {
 	struct job *job = calloc(1, sizeof(*job));
 	const struct tail_sink sink = { job_log_line, job_log_skipped, job };
-	size_t i;
 
 	if (job == NULL || job_copy(job, f) == -1) {
 		free(job);
@@ -83,8 +95,7 @@ job_new(const struct job_world *world, const struct frame *f, int fd)
 	}
 	job->world = world;
 	memcpy(job->id, f->u.run.id, TASK_ID_BYTES);
-	for (i = 0; i < TASK_ID_BYTES; i++)
-		snprintf(job->id_text + 2 * i, 3, "%02x", job->id[i]);
+	job_write_id(job);
 	job->attempt = f->u.run.attempt;
 	pthread_mutex_init(&job->tail_lock, NULL);
 	tail_init(&job->tail, &sink);

@@ -191,6 +191,7 @@ pool_fini(struct pool *pool)
 	close(pool->idle_fd);
 }
 
+/* Woken with the lock free, or it would run into it. */
 static bool
 thread_give(struct pool_thread *t, struct job *job)
 {
@@ -202,9 +203,10 @@ thread_give(struct pool_thread *t, struct job *job)
 	if (is_free) {
 		atomic_fetch_add(&t->pool->busy, 1);
 		t->job = job;
-		pthread_cond_signal(&t->wake);
 	}
 	pthread_mutex_unlock(&t->lock);
+	if (is_free)
+		pthread_cond_signal(&t->wake);
 	return is_free;
 }
 
