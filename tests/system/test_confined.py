@@ -119,7 +119,7 @@ def read_report(path):
 
 
 # What anybody may do where nobody refuses it: the test would be blind without these.
-ANYBODY = {"process_vm_readv", "process_vm_writev", "fork", "prlimit64", "pidfd_open",
+ANYBODY = {"process_vm_readv", "process_vm_writev", "fork", "pidfd_open",
            "socket-inet", "socket-inet6", "socket-inet-udp", "socket-netlink", "socket-hidden",
            "setpriority", "setuid", "dumpable", "chmod-s", "create-s", "mmap-wx", "mprotect-wx",
            "personality"}
