@@ -4,15 +4,12 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 
 #include "daemon/log.h"
 #include "daemon/master/outlet.h"
 
 #define CHUNK_BYTES	(256 * 1024)
 #define WRITES_PER_TURN	4	/* then the other connections have theirs */
-
-enum step { STEP_AGAIN, STEP_WAIT, STEP_THREAD, STEP_SENT, STEP_FAILED };
 
 void
 outlet_init(struct outlet *o)
@@ -62,123 +59,54 @@ chunk_wanted(const struct outlet *o)
 	return o->body_left < CHUNK_BYTES ? (size_t)o->body_left : CHUNK_BYTES;
 }
 
-static void
-read_run(struct work *w)
-{
-	struct outlet *o = outlet_of(w);
-	struct stream file = { .fd = o->answer->body.fd, .kind = STREAM_FILE };
-
-	o->step_result = stream_pread(&file, o->chunk, chunk_wanted(o),
-	    file_offset(o));
-}
-
-static void
-write_run(struct work *w)
-{
-	struct outlet *o = outlet_of(w);
-
-	o->step_result = stream_write(o->out, o->data, o->len);
-}
-
-static void run_outlet(struct outlet *);
-
 /* A spool file that is shorter than promised cannot be made good. */
-static bool
-take_chunk(struct outlet *o, ssize_t n)
+static enum outlet_step
+next_chunk(struct outlet *o)
 {
+	struct stream file = { .fd = o->answer->body.fd, .kind = STREAM_FILE };
+	ssize_t n = stream_pread(&file, o->chunk, chunk_wanted(o),
+	    file_offset(o));
+
+	if (n == -1 && errno == EINTR)
+		return OUTLET_AGAIN;
 	if (n <= 0) {
 		log_error("response-cut error=%s", n == 0 ?
 		    "spool file too short" : strerrordesc_np(errno));
-		return false;
+		return OUTLET_FAILED;
 	}
 	o->data = o->chunk;
 	o->len = (size_t)n;
 	o->body_left -= (uint64_t)n;
-	return true;
+	return OUTLET_AGAIN;
 }
 
-static void
-read_done(struct work *w)
-{
-	struct outlet *o = outlet_of(w);
-
-	o->step.run = NULL;
-	if (take_chunk(o, o->step_result))
-		run_outlet(o);
-	else
-		finish(o, false);
-}
-
-static void
-write_done(struct work *w)
-{
-	struct outlet *o = outlet_of(w);
-
-	o->step.run = NULL;
-	if (o->step_result <= 0) {
-		finish(o, false);
-		return;
-	}
-	o->data += o->step_result;
-	o->len -= (size_t)o->step_result;
-	run_outlet(o);
-}
-
-/* The spool is ours: its reads return. */
-static enum step
-read_beside(struct outlet *o)
-{
-	o->step = (struct work){ .run = read_run, .done = read_done };
-	work_submit(o->io, &o->step);
-	return STEP_THREAD;
-}
-
-/* A file that a stranger made: nobody knows whether this returns. */
-static enum step
-write_beside(struct outlet *o)
-{
-	o->step = (struct work){ .run = write_run, .done = write_done };
-	if (work_submit_alone(o->io, &o->step) == 0)
-		return STEP_THREAD;
-	o->step.run = NULL;
-	return STEP_FAILED;
-}
-
-/*
- * More of the file, if the page cache has it; else a thread fetches it, and
- * decides too whether the end is really there: Linux 5.10 may say so early
- * (preadv2(2), BUGS).
- */
-static enum step
-next_chunk(struct outlet *o)
-{
-	struct iovec iov;
-	ssize_t n;
-
-	iov = (struct iovec){ .iov_base = o->chunk, .iov_len = chunk_wanted(o) };
-	n = preadv2(o->answer->body.fd, &iov, 1, file_offset(o), RWF_NOWAIT);
-	if (n == 0 || (n == -1 && (errno == EAGAIN || errno == EOPNOTSUPP)))
-		return read_beside(o);
-	return take_chunk(o, n) ? STEP_AGAIN : STEP_FAILED;
-}
-
-static enum step
+static enum outlet_step
 write_some(struct outlet *o)
 {
 	ssize_t n;
 
 	if (o->len == 0)
-		return o->body_left > 0 ? next_chunk(o) : STEP_SENT;
-	if (stream_blocks(o->out))
-		return write_beside(o);
+		return o->body_left > 0 ? next_chunk(o) : OUTLET_SENT;
 	n = stream_write(o->out, o->data, o->len);
 	if (n == -1 && errno == EINTR)
-		return STEP_AGAIN;
+		return OUTLET_AGAIN;
 	if (n == -1)
-		return errno == EAGAIN ? STEP_WAIT : STEP_FAILED;
+		return errno == EAGAIN ? OUTLET_WAIT : OUTLET_FAILED;
 	o->data += n;
 	o->len -= (size_t)n;
-	return STEP_AGAIN;
+	o->late = false;
+	return OUTLET_AGAIN;
+}
+
+/* Until done, until it would block, or until it is others' turn. */
+static enum outlet_step
+write_more(struct outlet *o)
+{
+	enum outlet_step s = OUTLET_AGAIN;
+
+	for (int i = 0; s == OUTLET_AGAIN && i < 2 * WRITES_PER_TURN; i++)
+		s = write_some(o);
+	return s;
 }
 
 static void on_writable(evutil_socket_t, short, void *);
@@ -215,50 +143,68 @@ wait_writable(struct outlet *o)
 		finish(o, false);
 }
 
+static void run_outlet(struct outlet *);
+
 static void
-after_step(struct outlet *o, enum step s)
+after_step(struct outlet *o, enum outlet_step s)
 {
-	switch (s) {
-	case STEP_AGAIN:
-	case STEP_WAIT:
+	if (s == OUTLET_SENT || s == OUTLET_FAILED || (s == OUTLET_WAIT && o->late))
+		finish(o, s == OUTLET_SENT);
+	else if (stream_blocks(o->out))		/* and cannot be polled */
+		run_outlet(o);
+	else
 		wait_writable(o);
-		break;
-	case STEP_THREAD:
-		break;
-	case STEP_SENT:
-		finish(o, true);
-		break;
-	case STEP_FAILED:
+}
+
+static void
+write_run(struct work *w)
+{
+	struct outlet *o = outlet_of(w);
+
+	o->stopped = write_more(o);
+}
+
+static void
+write_done(struct work *w)
+{
+	struct outlet *o = outlet_of(w);
+
+	o->step.run = NULL;
+	after_step(o, o->stopped);
+}
+
+/* The spool is ours: its reads return.  Who knows that of a stranger's file? */
+static void
+write_beside(struct outlet *o)
+{
+	o->step = (struct work){ .run = write_run, .done = write_done };
+	if (!stream_blocks(o->out)) {
+		work_submit(o->io, &o->step);
+	} else if (work_submit_alone(o->io, &o->step) == -1) {
+		o->step.run = NULL;
 		finish(o, false);
-		break;
 	}
 }
 
-/* Writes until done, until it would block, or until it is others' turn. */
+/* Copying files is what threads are for: the loop has others to answer. */
 static void
 run_outlet(struct outlet *o)
 {
-	enum step s = STEP_AGAIN;
-
-	for (int i = 0; s == STEP_AGAIN && i < 2 * WRITES_PER_TURN; i++)
-		s = write_some(o);
-	after_step(o, s);
+	if (o->chunk != NULL || stream_blocks(o->out))
+		write_beside(o);
+	else
+		after_step(o, write_more(o));
 }
 
-/* If it was we who were stopped, there is room by now. */
+/* Late, but if it was we who were stopped, there is room by now. */
 static void
 on_writable(evutil_socket_t fd, short what, void *arg)
 {
 	struct outlet *o = arg;
-	enum step s;
 
 	(void)fd;
-	if ((what & EV_TIMEOUT) == 0) {
-		run_outlet(o);
-		return;
-	}
-	s = write_some(o);
-	after_step(o, s == STEP_WAIT ? STEP_FAILED : s);
+	o->late = (what & EV_TIMEOUT) != 0;
+	run_outlet(o);
 }
 
 /* One buffer, so that head and body leave in one write. */

@@ -1,8 +1,9 @@
 /*
  * outlet - an answer, from memory or a spool file to a stream.
  *
- * The head and a small body leave in one write.  A file is read in chunks:
- * on the loop when the page cache has it (RWF_NOWAIT), else on a thread.
+ * The head and a small body leave in one write.  A file is copied by a thread,
+ * a few chunks at a time: fifty large downloads must not stand between two
+ * short answers of the loop.
  */
 #ifndef DAEMON_MASTER_OUTLET_H
 #define DAEMON_MASTER_OUTLET_H
@@ -14,6 +15,9 @@
 #include "daemon/master/stream.h"
 #include "daemon/master/view.h"
 #include "daemon/store/work.h"
+
+/* How far a few writes have led. */
+enum outlet_step { OUTLET_AGAIN, OUTLET_WAIT, OUTLET_SENT, OUTLET_FAILED };
 
 struct outlet {
 	/* settings, from the caller before outlet_start() */
@@ -34,8 +38,9 @@ struct outlet {
 	size_t		 len;
 	uint64_t	 body_left;	/* bytes of the file not yet in chunk */
 	struct event	*writable;
-	struct work	 step;		/* a thread's turn: read or write */
-	ssize_t		 step_result;
+	bool		 late;		/* nothing has left since the deadline */
+	struct work	 step;		/* a thread's turn */
+	enum outlet_step stopped;	/* where it left off */
 };
 
 /* All empty, so that outlet_fini() is safe. */
