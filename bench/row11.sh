@@ -38,6 +38,8 @@ deferd_with memory "$gigabyte_route"
 make_gigabyte
 head -c 1000000000 /dev/zero >"$dir/file"
 spawn fixed "$build/bench/fixed" "$dir/fixed.sock" "$dir/file"
+until [ -S "$dir/fixed.sock" ]; do sleep 0.1; done
+chmod 666 "$dir/fixed.sock"
 start_nginx "$(nginx_deferd)
 	location /fixed { include scgi_params; scgi_pass unix:$dir/fixed.sock; }" \
 	"scgi_max_temp_file_size 0;"
