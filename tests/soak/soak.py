@@ -61,6 +61,11 @@ class Soak(crash.Crash):
             return None
         return answer
 
+    def new_order(self, rng):
+        order = super().new_order(rng)
+        order.may_starve = self.plan is not None
+        return order
+
     def waiter(self, rng):
         """Long polls, and follows what a task says."""
         with self.some_order(rng) as (task, _):
