@@ -3,7 +3,7 @@
  * and says how many were answered and how long they took.
  *
  *	http -p PORT [-c 64] [-t 5] [-n COUNT] [-m GET] [-b 0] [-e 202]
- *	    [-H HEADER] [-k] [-W] [-v] [-w SECONDS] PATH
+ *	    [-H HEADER] [-k] [-W [-d 0]] [-v] [-w SECONDS] PATH
  *
  *	-c	requests under way at a time
  *	-t	seconds; -n: no more than so many
@@ -13,6 +13,7 @@
  *	-W	a whole task: submits, and then asks at its Location until that is
  *		no 202 any more; -e is the status of the outcome, and a task
  *		counts once
+ *	-d	milliseconds between such a 202 and the next question (0)
  *	-v	prints the first answer's head
  *	-w	waits until somebody listens there, at most so many seconds
  *
@@ -46,6 +47,8 @@ struct client {
 	bool		 used;		/* it has answered before */
 	bool		 asks;		/* at a Location, for the outcome */
 	int64_t		 began_ns;
+	int64_t		 due_ns;	/* when it asks again, and the next */
+	struct client	*next;		/* one that waits for that */
 	char		 request[REQUEST_MAX];
 	size_t		 request_len, sent;
 
@@ -65,12 +68,13 @@ static struct {
 	const char	*method, *path, *header;
 	size_t		 clients, body;
 	int		 expect;
-	int64_t		 seconds, count;
+	int64_t		 seconds, count, delay_ns;
 	bool		 keep, whole, print;
 	char		*body_bytes;
 
 	int		 epoll;
 	int64_t		 begun, ok, other, broken, asked, bytes;
+	struct client	*first, *last;	/* that wait to ask */
 	uint32_t	*took_us;
 	size_t		 ntook, took_max;
 	char		 rest[1 << 18];
@@ -150,6 +154,15 @@ disconnect(struct client *c)
 	c->fd = -1;
 }
 
+static void
+send_request(struct client *c)
+{
+	if (c->fd == -1)
+		connect_client(c);
+	else
+		watch(c, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
+}
+
 /* The next request, if there is to be one. */
 static void
 begin(struct client *c, int64_t until_ns)
@@ -162,10 +175,7 @@ begin(struct client *c, int64_t until_ns)
 	c->asks = false;
 	c->began_ns = now_ns();
 	make_request(c, http.method, http.path, http.body);
-	if (c->fd == -1)
-		connect_client(c);
-	else
-		watch(c, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
+	send_request(c);
 }
 
 static bool
@@ -334,6 +344,41 @@ ask(struct client *c)
 	return true;
 }
 
+/* All wait for as long, so who comes last is last. */
+static void
+ask_later(struct client *c)
+{
+	c->due_ns = now_ns() + http.delay_ns;
+	c->next = NULL;
+	if (http.first == NULL)
+		http.first = c;
+	else
+		http.last->next = c;
+	http.last = c;
+}
+
+static void
+ask_who_is_due(void)
+{
+	struct client *c;
+
+	while ((c = http.first) != NULL && c->due_ns <= now_ns()) {
+		http.first = c->next;
+		send_request(c);
+	}
+}
+
+static int
+patience_ms(void)
+{
+	int64_t left;
+
+	if (http.first == NULL)
+		return 100;
+	left = http.first->due_ns - now_ns();
+	return left > 0 ? (int)(left / 1000000) + 1 : 0;
+}
+
 static void
 answered(struct client *c, int64_t until_ns)
 {
@@ -343,10 +388,10 @@ answered(struct client *c, int64_t until_ns)
 		c->used = true;
 	if (http.whole && c->status == 202 && ask(c)) {
 		http.asked++;
-		if (c->fd == -1)
-			connect_client(c);
+		if (http.delay_ns > 0)
+			ask_later(c);
 		else
-			watch(c, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
+			send_request(c);
 		return;
 	}
 	if (c->status == http.expect) {
@@ -441,7 +486,7 @@ run(void)
 	}
 	while (http.ok + http.other + http.broken < http.begun &&
 	    now_ns() < latest) {
-		n = epoll_wait(http.epoll, events, EVENTS, 100);
+		n = epoll_wait(http.epoll, events, EVENTS, patience_ms());
 		for (i = 0; i < n; i++) {
 			struct client *c = events[i].data.ptr;
 
@@ -452,6 +497,7 @@ run(void)
 			else if (events[i].events & ~(uint32_t)EPOLLOUT)
 				receive(c, until);
 		}
+		ask_who_is_due();
 	}
 	report(now_ns() - start);
 	free(clients);
@@ -481,7 +527,7 @@ static void __attribute__((noreturn))
 usage(void)
 {
 	fprintf(stderr, "usage: http -p PORT [-c N] [-t SECONDS] [-n COUNT] [-m METHOD] "
-	    "[-b BYTES]\n            [-e STATUS] [-H HEADER] [-kWv] [-w SECONDS] PATH\n");
+	    "[-b BYTES]\n            [-e STATUS] [-H HEADER] [-d MS] [-kWv] [-w SECONDS] PATH\n");
 	exit(2);
 }
 
@@ -492,10 +538,11 @@ main(int argc, char **argv)
 
 	http.to.sin_family = AF_INET;
 	http.to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	while ((c = getopt(argc, argv, "p:c:t:n:m:b:e:H:w:kWv")) != -1)
+	while ((c = getopt(argc, argv, "p:c:d:t:n:m:b:e:H:w:kWv")) != -1)
 		switch (c) {
 		case 'p': http.to.sin_port = htons((uint16_t)atoi(optarg)); break;
 		case 'c': http.clients = (size_t)atol(optarg); break;
+		case 'd': http.delay_ns = atol(optarg) * (int64_t)1000000; break;
 		case 't': http.seconds = atol(optarg); break;
 		case 'n': http.count = atol(optarg); break;
 		case 'm': http.method = optarg; break;

@@ -24,6 +24,7 @@ start_behind_nginx()
 start_fixed()
 {
 	[ -z "${fixed:-}" ] || terminate "$fixed"
+	rm -f "$dir/fixed.sock"
 	keep_answer "$1" "$dir/answer"
 	spawn fixed "$build/bench/fixed" -a "$dir/answer" "$dir/fixed.sock"
 	until [ -S "$dir/fixed.sock" ]; do

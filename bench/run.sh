@@ -50,7 +50,7 @@ cleanup()
 {
 	trap - EXIT
 	trap '' INT TERM HUP
-	[ -z "$running" ] || { kill -- "-$running"; wait "$running"; }
+	[ -z "$running" ] || { kill -s TERM -- "-$running"; wait "$running"; }
 	rm -f "$lines"
 }
 trap cleanup EXIT

@@ -2,7 +2,7 @@
 
 The same resources as in threads.py.  BROKER is the path of Redis' socket.
 
-	celery -A celeried worker		runs the tasks
+	celery -A celeried:celery worker		runs the tasks
 	gunicorn celeried:app		takes requests and answers them
 """
 import os
