@@ -398,6 +398,134 @@ START_TEST(two_at_the_same_moment)
 }
 END_TEST
 
+/* --- keys and limits -------------------------------------------------------- */
+
+#define LIMIT(more)	"inline = \"1K\"\nmax-body = \"100K\"\n" more "\n"
+
+/* What one task of 900 bytes, alice's, reaches. */
+static const struct {
+	const char	*settings;
+	int		 refusal;
+} limits[] = {
+	{ LIMIT("queue = 1"), 503 },
+	{ LIMIT("max-queued = 1"), 503 },
+	{ LIMIT("max-tasks = 1"), 503 },
+	{ LIMIT("max-per-client = 1"), 429 },
+	{ LIMIT("max-store = \"1K\""), 503 },
+};
+#define LIMITS	((int)(sizeof(limits) / sizeof(limits[0])))
+#define BY_BYTES(i)	((i) == LIMITS - 1)
+
+/*
+ * Who has lost his 202 gets it again, whatever a new task would be told; what
+ * a new one costs is given back.
+ */
+START_TEST(a_limit_is_reached)
+{
+	struct ask a = { POST, .user = "alice", .key = "k", .len = 900 };
+	const char *id;
+
+	rig_reload(LIMIT("max-per-client = 10"));
+	id = posted(a);
+	rig_reload(limits[_i].settings);
+	ck_assert_str_eq(posted(a), id);
+	a.len++;
+	ck_assert_int_eq(ask(a), 422);
+	a.key = "new";
+	ck_assert_int_eq(ask(a), limits[_i].refusal);
+	ck_assert_ptr_nonnull(client_header(&cl, "Retry-After"));
+	ck_assert_int_eq(ask(a), limits[_i].refusal);
+	a.key = NULL;
+	ck_assert_int_eq(ask(a), limits[_i].refusal);
+	ck_assert_uint_eq(rig_tasks(), 1);
+}
+END_TEST
+
+/* Also with a body in a file, for which there must be room. */
+START_TEST(a_limit_and_a_large_body)
+{
+	struct ask a = { POST, .user = "alice", .key = "k", .len = 2 * INLINE };
+	int found = BY_BYTES(_i) ? 503 : 202, other = BY_BYTES(_i) ? 503 : 422;
+	char link[64];
+	const char *id;
+
+	rig_reload(LIMIT("max-per-client = 10"));
+	id = posted(a);
+	(void)snprintf(link, sizeof(link), "/status/%s", id);
+	rig_reload(limits[_i].settings);
+	ck_assert_int_eq(ask(a), found);
+	if (found == 202)
+		ck_assert_str_eq(id_of(&cl), id);
+	data[0] = 'x';
+	ck_assert_int_eq(ask(a), other);
+	a.key = "new";
+	ck_assert_int_eq(ask(a), limits[_i].refusal);
+	ck_assert_uint_eq(rig_tasks(), 1);
+	rig_reload(SETTINGS);
+	ck_assert_int_eq(ask((struct ask){ "DELETE", link, .user = "alice" }),
+	    204);
+	while (open_fds() > rig.open_idle)	/* a thread closes its file */
+		rig_idle();
+}
+END_TEST
+
+/* The limit is reached by the first, while the second is under way. */
+START_TEST(a_limit_is_reached_meanwhile)
+{
+	static struct client other;
+	struct ask a = { POST, .user = "alice", .key = "k", .len = 3 };
+
+	rig_reload(limits[_i].settings);
+	if (BY_BYTES(_i))
+		return;
+	send_ask(&cl, &a);
+	send_ask(&other, &a);
+	ck_assert_int_eq(client_wait(&cl), 202);
+	ck_assert_int_eq(client_wait(&other), 202);
+	ck_assert_str_eq(id_of(&cl), id_of(&other));
+	client_close(&cl);
+	client_close(&other);
+	ck_assert_uint_eq(rig_tasks(), 1);
+}
+END_TEST
+
+/* Without a key nobody waits for a body that would be for nothing. */
+START_TEST(a_limit_without_a_key)
+{
+	struct ask a = { POST, .user = "alice", .key = "k", .len = 900 };
+	struct buf b;
+
+	rig_reload(LIMIT("max-per-client = 10"));
+	(void)posted(a);
+	rig_reload(limits[_i].settings);
+	a.key = NULL;
+	client_connect(&cl, rig.data_path);
+	make_head(&b, &a);
+	ck_assert(client_send(cl.fd, buf_data(&b), buf_len(&b) - a.len));
+	rig_idle();
+	ck_assert_uint_eq(sched_stats(rig.sched)->refused[
+	    limits[_i].refusal == 429 ? PROBLEM_MANY : PROBLEM_FULL], 1);
+	ck_assert(client_send(cl.fd, data, a.len));
+	ck_assert_int_eq(client_wait(&cl), limits[_i].refusal);
+	client_close(&cl);
+	buf_fini(&b);
+}
+END_TEST
+
+/* What a store in memory has is known to who drains, too. */
+START_TEST(while_draining)
+{
+	struct ask a = { POST, .key = "k", .len = 3 };
+	const char *id = posted(a);
+
+	sched_drain(rig.sched);
+	ck_assert_str_eq(posted(a), id);
+	a.key = "new";
+	ck_assert_int_eq(ask(a), 503);
+	ck_assert_uint_eq(rig_tasks(), 1);
+}
+END_TEST
+
 static Suite *
 suite(void)
 {
@@ -426,6 +554,16 @@ suite(void)
 	tcase_add_test(t, how_long_a_key_is);
 	tcase_add_test(t, not_for_get);
 	tcase_add_test(t, two_at_the_same_moment);
+	suite_add_tcase(s, t);
+
+	t = tcase_create("limits");
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_loop_test(t, a_limit_is_reached, 0, LIMITS);
+	tcase_add_loop_test(t, a_limit_and_a_large_body, 0, LIMITS);
+	tcase_add_loop_test(t, a_limit_is_reached_meanwhile, 0, LIMITS);
+	tcase_add_loop_test(t, a_limit_without_a_key, 0, LIMITS);
+	tcase_add_test(t, while_draining);
 	suite_add_tcase(s, t);
 	return s;
 }

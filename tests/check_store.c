@@ -827,6 +827,62 @@ START_TEST(a_claim_goes_with_its_task)
 }
 END_TEST
 
+/* Only looked at: what it asks for is never there afterwards. */
+START_TEST(a_claim_is_looked_at)
+{
+	struct store_op op, look, other;
+	struct store_stats st;
+
+	open_store(_i);
+	look = op_claim(&claim_a, "nobody..........");
+	look.only_look = true;
+	ck_assert_int_eq(go(&look), STORE_FULL);
+	store_release(store, look.message.body.size);
+	message_fini(&look.message);
+
+	op = op_claim(&claim_a, "first task......");
+	look = op_claim(&claim_a, "second task.....");
+	other = op_claim(&claim_b, "third task......");
+	look.only_look = other.only_look = true;
+	submit(&op);				/* one batch */
+	submit(&look);
+	submit(&other);
+	settle();
+	ck_assert_int_eq(op.verdict, STORE_OK);
+	check_taken(&look, op.row, "first task......", true);
+	check_taken(&other, op.row, "first task......", false);
+	store_stats(store, &st);
+	ck_assert_uint_eq(st.tasks, 1);
+	ck_assert_uint_eq(st.reserved_bytes, 0);
+	ck_assert_int_eq(removed(op.row), STORE_OK);
+	close_store();
+}
+END_TEST
+
+/* Who comes under a key that has its task asks for no room. */
+START_TEST(a_claim_is_found_without_room)
+{
+	struct store_op op, again, other;
+
+	conf.max_tasks = 1;
+	open_store(_i);
+	op = op_claim(&claim_a, "first task......");
+	again = op_claim(&claim_a, "second task.....");
+	other = op_claim(&claim_c, "third task......");
+	submit(&op);
+	submit(&again);
+	submit(&other);
+	settle();
+	ck_assert_int_eq(op.verdict, STORE_OK);
+	check_taken(&again, op.row, "first task......", true);
+	ck_assert_int_eq(other.verdict, STORE_FULL);
+	store_release(store, other.message.body.size);
+	message_fini(&other.message);
+	ck_assert_int_eq(removed(op.row), STORE_OK);
+	close_store();
+}
+END_TEST
+
 #define ROUNDS		100
 #define PAIRS		100
 
@@ -1067,7 +1123,6 @@ START_TEST(max_tasks_is_exact)
 	for (i = 0; i < 5; i++)
 		ck_assert_int_eq(op[i].verdict, i < 3 ? STORE_OK : STORE_FULL);
 	ck_assert(store_full(store));
-	ck_assert(!store_reserve(store, 0));
 	for (i = 3; i < 5; i++) {
 		check_blob(op[i].message.body.bytes, "body");
 		message_fini(&op[i].message);
@@ -1585,6 +1640,8 @@ add_for_each(TCase *tc)
 	tcase_add_loop_test(tc, what_is_gone_is_lost, 0, NBACKENDS);
 	tcase_add_loop_test(tc, a_claim_is_one_task_s, 0, NBACKENDS);
 	tcase_add_loop_test(tc, a_claim_goes_with_its_task, 0, NBACKENDS);
+	tcase_add_loop_test(tc, a_claim_is_looked_at, 0, NBACKENDS);
+	tcase_add_loop_test(tc, a_claim_is_found_without_room, 0, NBACKENDS);
 	tcase_add_loop_test(tc, races_for_a_claim, 0, NBACKENDS);
 	tcase_add_loop_test(tc, changes_are_answered_in_order, 0, NBACKENDS);
 	tcase_add_loop_test(tc, loads_are_answered_in_order, 0, NBACKENDS);

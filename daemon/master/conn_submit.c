@@ -84,6 +84,8 @@ submit(struct conn *c)
 	sub->path = c->req.path;
 	sub->owner = c->req.owner;
 	sub->claim = c->claim != NULL ? &c->claim->store : NULL;
+	if (sub->limit == SCHED_ACCEPTED && !intake_has_room(&c->intake))
+		sub->limit = SCHED_FULL;
 	sub->request.head = blob_ref(c->block);
 	body_take(&sub->request.body, &c->intake.body);
 	sub->done = on_submitted;
@@ -172,6 +174,7 @@ read_body(struct conn *c, const struct conf_route *r)
 	in->expected_bytes = c->req.content_length;
 	in->max_bytes = r->limits.max_body_bytes;
 	in->inline_bytes = c->env->conf->inline_bytes;
+	in->small_anyway = c->claim != NULL;
 	in->deadline_s = c->env->conf->body_deadline_s;
 	in->done = on_body;
 	in->arg = c;
@@ -218,7 +221,6 @@ void
 conn_begin_submit(struct conn *c, const struct conf_route *r)
 {
 	struct submission *sub = &c->u.submission;
-	enum sched_verdict verdict;
 
 	memset(sub, 0, sizeof(*sub));
 	sub->request = MESSAGE_EMPTY;
@@ -238,9 +240,9 @@ conn_begin_submit(struct conn *c, const struct conf_route *r)
 	}
 	sub->client = client_name(c);
 	set_share(c, sub, r);
-	verdict = sched_admit(c->env->sched, sub);
-	if (verdict != SCHED_ACCEPTED)
-		refuse_submission(c, verdict);
-	else
+	sub->limit = sched_admit(c->env->sched, sub);
+	if (sub->limit == SCHED_ACCEPTED || c->claim != NULL)
 		read_body(c, r);
+	else
+		refuse_submission(c, sub->limit);
 }

@@ -84,10 +84,17 @@ reserve(struct intake *in, uint64_t total)
 		return INTAKE_LARGE;
 	if (total <= in->reserved_bytes)
 		return INTAKE_DONE;
-	if (!store_reserve(in->store, total - in->reserved_bytes))
+	if (store_reserve(in->store, total - in->reserved_bytes))
+		in->reserved_bytes = total;
+	else if (!in->small_anyway || total > (uint64_t)in->inline_bytes)
 		return INTAKE_FULL;
-	in->reserved_bytes = total;
 	return INTAKE_DONE;
+}
+
+bool
+intake_has_room(const struct intake *in)
+{
+	return in->reserved_bytes >= in->got_bytes;
 }
 
 /*

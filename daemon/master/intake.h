@@ -2,8 +2,9 @@
  * intake - a request's body, from a stream to a struct body.
  *
  * Up to `inline` it becomes bytes; beyond, a spool file, and memory holds no
- * more of it than one read.  Space is reserved before it is used.  The end is
- * CONTENT_LENGTH, or EOF when there is none (chunked, behind a door).
+ * more of it than one read.  Space is reserved before it is used; but a body
+ * that is only to be compared with another's may stay in memory without.  The
+ * end is CONTENT_LENGTH, or EOF when there is none (chunked, behind a door).
  */
 #ifndef DAEMON_MASTER_INTAKE_H
 #define DAEMON_MASTER_INTAKE_H
@@ -37,6 +38,7 @@ struct intake {
 	int64_t		 expected_bytes; /* or SCGI_LENGTH_UNKNOWN */
 	int64_t		 max_bytes;
 	int64_t		 inline_bytes;
+	bool		 small_anyway;	/* up to inline_bytes it needs no room */
 	int64_t		 deadline_s;	/* without any progress */
 	void		(*done)(struct intake *, enum intake_verdict);
 	void		*arg;
@@ -61,6 +63,9 @@ void	intake_init(struct intake *);
  * called exactly once, perhaps before this returns.
  */
 void	intake_start(struct intake *, const void *first, size_t len);
+
+/* Whether all of the body has its place in max-store. */
+bool	intake_has_room(const struct intake *);
 
 /*
  * Releases whatever the caller has not taken.  Not while a thread copies.

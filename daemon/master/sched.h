@@ -127,6 +127,8 @@ struct submission {
 	size_t		 share_len;
 	const char	*owner;		/* likewise; NULL: nobody */
 	const struct store_claim *claim; /* likewise; NULL: none */
+	enum sched_verdict limit;	/* ACCEPTED, or why there can be no new task:
+					 * then it gets the one of its claim */
 	struct message	 request;	/* taken if accepted, and with it ... */
 	/* ... the reservation for its body (store_reserve) */
 	void		(*done)(struct submission *, enum sched_verdict,
@@ -152,7 +154,10 @@ const struct conf_route *
 enum sched_verdict
 	sched_check(const struct sched *, unsigned int route);
 
-/* The same, of route, client and share: asked before its body is read. */
+/*
+ * The same, of route, client and share: asked before its body is read.  A
+ * claim may have its task whatever the limits say; only the body can tell.
+ */
 enum sched_verdict
 	sched_admit(const struct sched *, const struct submission *);
 

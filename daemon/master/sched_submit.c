@@ -184,32 +184,63 @@ fill_task(struct task *t, const struct submission *sub, int64_t now_ms)
 }
 
 static void
-fill_insert(struct store_op *op, const struct submission *sub)
+fill_task_of(struct store_op *op, const struct task *t)
 {
+	op->to = (enum task_state)t->state;
+	op->to_attempt = t->attempt;
+	op->now_ms = t->created_ms;
+	memcpy(op->id, t->id, TASK_ID_BYTES);
+}
+
+/* Task or not: the store has the request until it answers. */
+static void
+ask(struct submission *sub, void (*done)(struct store_op *))
+{
+	struct store_op *op = &sub->op;
+
+	memset(op, 0, sizeof(*op));
 	op->kind = STORE_INSERT;
-	op->to = (enum task_state)sub->task->state;
-	op->to_attempt = sub->task->attempt;
-	op->now_ms = sub->task->created_ms;
-	memcpy(op->id, sub->task->id, TASK_ID_BYTES);
+	if (sub->task != NULL)
+		fill_task_of(op, sub->task);
+	else
+		op->only_look = true;
 	op->route = sub->sched->routes[sub->route].name;
 	op->method = sub->method_name;
 	op->path = sub->path;
 	op->owner = sub->owner;
 	op->claim = sub->claim;
+	op->message = sub->request;
+	sub->request = MESSAGE_EMPTY;
+	sched_ask(sub->sched, op, done, sub);
 }
 
 static void
 insert(struct submission *sub)
 {
-	struct sched *s = sub->sched;
-
 	if (sub->job == NULL)
-		s->routes[sub->route].narriving++;
-	memset(&sub->op, 0, sizeof(sub->op));
-	fill_insert(&sub->op, sub);
-	sub->op.message = sub->request;
-	sub->request = MESSAGE_EMPTY;
-	sched_ask(s, &sub->op, on_inserted, sub);
+		sub->sched->routes[sub->route].narriving++;
+	ask(sub, on_inserted);
+}
+
+/*
+ * A task that has gone, its row being on the way out of the store, leaves us
+ * with the limit.
+ */
+static void
+on_looked(struct store_op *op)
+{
+	struct submission *sub = op->arg;
+	const struct task *first = op->verdict == STORE_TAKEN ?
+	    table_find(&sub->sched->table, op->id) : NULL;
+
+	sched_answered(sub->sched);
+	sub->request = op->message;
+	if (first != NULL)
+		sub->done(sub, op->same ? SCHED_SHARED : SCHED_CLAIMED,
+		    op->same ? first : NULL);
+	else
+		sub->done(sub, op->verdict == STORE_FAILED ? SCHED_STORE :
+		    sub->limit, NULL);
 }
 
 /* An entry in the table, and what stands beside it; NULL without memory. */
@@ -231,19 +262,31 @@ add_task(struct sched *s, const struct submission *sub)
 	return NULL;
 }
 
+/* No new task; who has lost his 202 gets it again all the same. */
+static void
+refuse_or_look(struct submission *sub)
+{
+	if (sub->claim != NULL)
+		ask(sub, on_looked);
+	else
+		sub->done(sub, sub->limit, NULL);
+}
+
 void
 sched_submit(struct sched *s, struct submission *sub)
 {
-	enum sched_verdict v;
-
 	sub->sched = s;
+	sub->job = NULL;
+	sub->task = NULL;
 	if (sched_share_join(s, sub))
 		return;
-	v = sched_admit(s, sub);
-	sub->job = NULL;
-	sub->task = v == SCHED_ACCEPTED ? add_task(s, sub) : NULL;
+	if (sub->limit == SCHED_ACCEPTED)
+		sub->limit = sched_admit(s, sub);
+	if (sub->limit == SCHED_ACCEPTED &&
+	    (sub->task = add_task(s, sub)) == NULL)
+		sub->limit = SCHED_FULL;
 	if (sub->task == NULL) {
-		sub->done(sub, v != SCHED_ACCEPTED ? v : SCHED_FULL, NULL);
+		refuse_or_look(sub);
 		return;
 	}
 	sub->job = reserve_for(s, sub, sub->task->id);

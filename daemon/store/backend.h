@@ -32,9 +32,9 @@ struct store_backend {
 
 	/*
 	 * Applies a list of INSERT, MOVE and REMOVE in order, sets each
-	 * verdict, and returns when all of it is committed (or failed).  An
-	 * operation that comes with a verdict other than OK is refused
-	 * already: pass it over.  On the writer thread if threaded.
+	 * verdict (it comes as OK), and returns when all of it is committed
+	 * (or failed).  An INSERT that has no_room is TAKEN or FULL.  On the
+	 * writer thread if threaded.
 	 *
 	 * Where the verdict is OK, an INSERT or a MOVE to a finished state
 	 * takes what is in op->message, and what is no longer needed is left

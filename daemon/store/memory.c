@@ -298,7 +298,7 @@ no_memory(void)
 }
 
 static enum store_verdict
-memory_insert(struct memory *m, struct store_op *op, int64_t *bytes)
+entry_insert(struct memory *m, struct store_op *op, int64_t *bytes)
 {
 	struct store_outcome none = { .wait_status = -1 };
 	struct blob *facts = facts_new(op->method, op->path,
@@ -323,6 +323,14 @@ memory_insert(struct memory *m, struct store_op *op, int64_t *bytes)
 	op->row = entry_row(m, e);
 	*bytes += entry_bytes(e);
 	return STORE_OK;
+}
+
+static enum store_verdict
+memory_insert(struct memory *m, struct store_op *op, int64_t *bytes)
+{
+	if (op->claim && claim_is_taken(m, op))
+		return STORE_TAKEN;
+	return op->no_room ? STORE_FULL : entry_insert(m, op, bytes);
 }
 
 /* The response takes the place of the request; the first words stay. */
@@ -406,12 +414,7 @@ memory_apply(void *state, struct store_op *op, int64_t *bytes, int64_t *tasks)
 	uint32_t before = m->count;
 
 	for (; op; op = op->next) {
-		if (op->verdict != STORE_OK)
-			continue;
-		if (op->kind == STORE_INSERT && op->claim &&
-		    claim_is_taken(m, op))
-			op->verdict = STORE_TAKEN;
-		else if (op->kind == STORE_INSERT)
+		if (op->kind == STORE_INSERT)
 			op->verdict = memory_insert(m, op, bytes);
 		else if (op->kind == STORE_MOVE)
 			op->verdict = memory_move(m, op, bytes);

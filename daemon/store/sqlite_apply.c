@@ -208,6 +208,10 @@ change_insert(struct sqlite *s, const struct store_op *op,
 
 	if (op->claim && (rc = find_taken(s, op, c)) != SQLITE_DONE)
 		return rc == SQLITE_ROW ? SQLITE_OK : rc;
+	if (op->no_room) {
+		c->verdict = STORE_FULL;
+		return SQLITE_OK;
+	}
 	c->row = s->next_row++;
 	c->tasks = 1;
 	c->bytes = (int64_t)(message_bytes(&op->message) + words_bytes(op));
@@ -422,7 +426,7 @@ commit(struct sqlite *s)
 	return rc;
 }
 
-/* Refused already by store.c. */
+/* It can never be done, as an earlier try of its batch has shown. */
 static bool
 is_refused(const struct store_op *op)
 {

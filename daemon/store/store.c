@@ -125,7 +125,7 @@ op_is_load(const struct store_op *op)
 static bool
 op_brings_message(const struct store_op *op)
 {
-	return op->kind == STORE_INSERT ||
+	return (op->kind == STORE_INSERT && !op->only_look) ||
 	    (op->kind == STORE_MOVE && task_finished(op->to));
 }
 
@@ -171,7 +171,7 @@ tasks_fit(const struct store *s)
 bool
 store_reserve(struct store *s, uint64_t bytes)
 {
-	if (!tasks_fit(s) || !bytes_fit(s, bytes))
+	if (!bytes_fit(s, bytes))
 		return false;
 	s->reserved += bytes;
 	return true;
@@ -198,10 +198,9 @@ batch_admit(struct store *s, struct store_op *op)
 	    (op->message.head ? op->message.head->len : 0);
 
 	s->batch.reserved += op->message.body.size;
-	if (!tasks_fit(s) || !bytes_fit(s, more)) {
-		op->verdict = STORE_FULL;
+	op->no_room = op->only_look || !tasks_fit(s) || !bytes_fit(s, more);
+	if (op->no_room)
 		return;
-	}
 	s->batch.inserts++;
 	s->batch.growth += more;
 }

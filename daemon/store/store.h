@@ -21,7 +21,8 @@
  * (store_reserve), in all exactly message.body.size, and STORE_INSERT takes
  * that reservation over when it succeeds; the store itself counts what it
  * keeps: heads, bodies, and the texts beside them.  max-tasks and max-store
- * refuse an INSERT and a reservation, never a MOVE: what runs may finish.
+ * refuse an INSERT, and the latter a reservation, never a MOVE: what runs may
+ * finish.
  */
 #ifndef DAEMON_STORE_STORE_H
 #define DAEMON_STORE_STORE_H
@@ -95,6 +96,7 @@ struct store_op {
 	struct store_op	*next;
 	struct store	*store;
 	struct work	 work;			/* a load, or a sync */
+	bool		 no_room;		/* INSERT: for a new task */
 
 	enum store_kind	 kind;
 	enum store_verdict verdict;		/* set before done() */
@@ -111,9 +113,10 @@ struct store_op {
 	/*
 	 * INSERT only; borrowed until done().  TAKEN: row and id are those of
 	 * the task that is there; `same` says whether it asked for the same.
+	 * only_look: the caller has no room for it: TAKEN, or else FULL.
 	 */
 	unsigned char	 id[TASK_ID_BYTES];
-	bool		 same;
+	bool		 same, only_look;
 	const struct store_claim *claim; /* or NULL */
 	const char	*route;
 	const char	*owner;		/* or NULL; LOAD_RESPONSE and LOAD_INFO */
@@ -195,9 +198,9 @@ int	store_scan(struct store *,
 void	store_submit(struct store *, struct store_op *op);
 
 /*
- * Budget for a body that is arriving: false if max-store or max-tasks is
- * reached.  What was reserved is released by the caller, or taken over by
- * an INSERT with verdict OK.
+ * Budget for a body that is arriving: false if max-store is reached.  What
+ * was reserved is released by the caller, or taken over by an INSERT with
+ * verdict OK.
  */
 bool	store_reserve(struct store *, uint64_t bytes)
 	__attribute__((warn_unused_result));

@@ -83,6 +83,32 @@ def test_key_of_large_bodies(shared, server):
     until(lambda: ended(server.curl(first.get("Location"))), "it has ended")
 
 
+@pytest.mark.parametrize("store", ("memory", "sqlite"))
+def test_key_while_a_limit_is_reached(make, server, world, store):
+    """who has lost the 202 gets it again under max-per-client = 1 and queue = 1; a new key is
+    refused"""
+    if store == "sqlite":
+        if not find_build("deferd-check"):
+            pytest.skip("built without SQLite")
+        store += ":" + world.path("out", "limit.db")
+    def ask(key, body=SLEEP):
+        return post(server, key=key, body=body, mount="/spare")
+
+    d = make(store=store, max_per_client=1, queue=1, workers=1, threads=1)
+    first = ask("k")
+    assert first.status == 202
+    d.wait_state(first.id, "running")
+    again = ask("k")
+    assert (again.status, again.id) == (202, first.id)
+    assert ask("k", SLEEP + b"1").status == 422
+    assert ask("new").status == ask(None).status == 429
+    d.submit("/sh", SLEEP, extra=[("REMOTE_USER", "alice")])
+    full = ask("new")
+    assert full.status == 503 and full.get("Retry-After")
+    assert ask("k").id == first.id
+    d.request("DELETE", f"/status/{first.id}")
+
+
 def test_key_at_the_same_moment(shared, start_server):
     """two requests under one key at the same moment: exactly one task"""
     server = start_server("apache-mod_cgid")
