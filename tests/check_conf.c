@@ -13,6 +13,7 @@
 #include "daemon/conf_table.h"
 
 #define ROUTE	"route \"/*\" { module = \"a.so\" }\n"
+#define A_RULE	"letters out of rwx, a colon and an absolute path"
 #define A_COUNT	"a number of seconds from 1 to 31536000"
 #define A_PATTERN "a path that begins with a slash, has no \"//\" and no " \
 	"\"..\", a star only as \"/*\" at its end, and is not below /status " \
@@ -79,6 +80,39 @@ static const struct {
 	    "f:1: priority: expected a whole number from -100 to 100, got -" },
 	{ "route \"/x\" { module = \"a.so\" priority = --5 }\n",
 	    "f:1: priority: expected a whole number from -100 to 100, got --5" },
+	/* walls */
+	{ "route \"/x\" { exec = \"/x\" landlock = { \"/usr\" } }\n",
+	    "f:1: landlock: expected " A_RULE ", got \"/usr\"" },
+	{ "route \"/x\" { exec = \"/x\" landlock = { \":/usr\" } }\n",
+	    "f:1: landlock: expected " A_RULE ", got \":/usr\"" },
+	{ "route \"/x\" { exec = \"/x\" landlock = { \"rr:/usr\" } }\n",
+	    "f:1: landlock: expected " A_RULE ", got \"rr:/usr\"" },
+	{ "route \"/x\" { exec = \"/x\" landlock = { \"rq:/usr\" } }\n",
+	    "f:1: landlock: expected " A_RULE ", got \"rq:/usr\"" },
+	{ "route \"/x\" { exec = \"/x\" landlock = { \"r:usr\" } }\n",
+	    "f:1: landlock: expected " A_RULE ", got \"r:usr\"" },
+	{ "landlock = { \"r:/usr\" }\n" ROUTE,
+	    "f:1: landlock: expected inside of a route, got it outside" },
+	{ "route \"/x\" { module = \"a.so\" no-new-privs = yes }\n",
+	    "f:1: no-new-privs: expected in a route with exec or scripts: "
+	    "a module shares its process with other tasks" },
+	{ "route \"/x\" { module = \"a.so\" landlock = { \"r:/\" } }\n",
+	    "f:1: landlock: expected in a route with exec or scripts: "
+	    "a module shares its process with other tasks" },
+#ifdef HAVE_SECCOMP
+	{ "route \"/x\" { module = \"a.so\" network = no }\n",
+	    "f:1: network = no: expected in a route with exec or scripts: "
+	    "a module shares its process with other tasks" },
+	{ "route \"/x\" { exec = \"/x\" network = no no-new-privs = no }\n",
+	    "f:1: no-new-privs: expected yes, which network = no needs, "
+	    "got no" },
+#else
+	{ "route \"/x\" { exec = \"/x\" network = no }\n",
+	    "f:1: network: expected yes (this build has no seccomp), got no" },
+#endif
+	{ "route \"/x\" { exec = \"/x\" no-new-privs = no\n"
+	    "landlock = { \"r:/\" } }\n",
+	    "f:1: no-new-privs: expected yes, which landlock needs, got no" },
 	{ ROUTE "\n" ROUTE,
 	    "f:3: route: expected a title not yet used, got \"/*\"" },
 	{ "\nroute /* { module = \"a.so\" }",
@@ -447,6 +481,7 @@ static const char rich[] =
 	"\tenv = { 'A=${HOME}\"\\\\', \"B=\\${X}\\\\\\\"\xc3\xa9 # no comment\" }\n"
 	"\texit-status = ignore rerun = never keep = 1 grace = 0\n"
 	"\trespond = prefer share = yes max-wait = 20 max-per-client = 21\n"
+	"\tlandlock = { \"rx:/usr\", \"rw:/var/lib/a b\" }\n"
 	"\tmax-body = 0 max-response = 1 max-attempts = 100\n"
 	"}\n"
 	"route thumb { path = \"/a..b/\" host = \"Example.ORG\" module = thumb.so\n"
@@ -521,6 +556,8 @@ START_TEST(test_default_limits)
 	    1u << METHOD_DELETE);
 	ck_assert(!c->routes[0].exit_status_ignore);
 	ck_assert(!c->routes[0].respond_prefer && !c->routes[0].share);
+	ck_assert(!c->routes[0].no_new_privs && c->routes[0].network);
+	ck_assert_ptr_null(c->routes[0].landlock);
 	ck_assert_ptr_null(c->routes[0].env);
 	ck_assert_ptr_null(c->routes[0].host);
 	conf_free(c);
@@ -578,6 +615,10 @@ START_TEST(test_route)
 	ck_assert_ptr_null(r->env[2]);
 	ck_assert(r->exit_status_ignore);
 	ck_assert(r->respond_prefer && r->share);
+	ck_assert_str_eq(r->landlock[0], "rx:/usr");
+	ck_assert_str_eq(r->landlock[1], "rw:/var/lib/a b");
+	ck_assert_ptr_null(r->landlock[2]);
+	ck_assert(r->no_new_privs);	/* landlock needs it */
 	ck_assert_int_eq(l->keep_s, 1);
 	ck_assert_int_eq(l->timeout_s, 600);
 	ck_assert_int_eq(l->grace_s, 0);
