@@ -3,8 +3,8 @@
 #
 # A client submits, waits for 10 ms, and asks at the Location until the answer is no
 # 202 any more; only then a task counts.  It does the same with both, and without
-# "Prefer: wait", which the other one does not know.  There are $CLIENTS of them,
-# each with a connection of its own, enough to keep both busy.
+# "Prefer: wait", which the other one does not know.  Each client has a connection of
+# its own, and there are as many as suit the side best: too many slow Python down.
 
 . "${0%/*}/common.sh"
 
@@ -49,17 +49,18 @@ start_gunicorn()
 	done
 }
 
+# how many clients, path
 whole_tasks()
 {
-	per_second -k -W -d 10 -c "${CLIENTS:-256}" -e 200 "$1"
+	per_second -k -W -d 10 -c "$1" -e 200 "$2"
 }
 
 ours()
 {
-	whole_tasks /jobs/task
+	whole_tasks "${CLIENTS:-256}" /jobs/task
 }
 
 theirs()
 {
-	whole_tasks /task
+	whole_tasks "$PEER_CLIENTS" /task
 }
