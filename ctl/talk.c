@@ -192,7 +192,7 @@ look_at_head(struct talk *t, bool eof)
 	size_t head_bytes;
 	const char *why = "";
 
-	cgires_init(&res);
+	cgires_init(&res, CGIRES_NORMAL_MAX);
 	verdict = cgires_parse(&res, buf_data(&t->ahead), buf_len(&t->ahead),
 	    eof, &head_bytes, &why);
 	if (verdict == CGIRES_BAD)
@@ -258,8 +258,8 @@ talk_open(struct talk *t, const char *socket, const struct talk_question *q)
 		.patience_ms = q->patience_s > 0 ? q->patience_s * 1000 : -1,
 		.wake_fd = q->wake_fd > 0 ? q->wake_fd : -1,
 	};
-	buf_init(&t->head, CGIRES_HEAD_MAX);
-	buf_init(&t->ahead, CGIRES_HEAD_MAX + 2 * TALK_CHUNK);
+	buf_init(&t->head, CGIRES_NORMAL_MAX);
+	buf_init(&t->ahead, CGIRES_NORMAL_MAX + 2 * TALK_CHUNK);
 	if (t->fd == -1) {
 		say_why(t, "cannot reach the daemon at %s: %s%s", socket,
 		    strerror(errno), hint(errno));

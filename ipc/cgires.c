@@ -116,11 +116,12 @@ cgires_reason(int status)
 }
 
 void
-cgires_init(struct cgires *res)
+cgires_init(struct cgires *res, size_t max_bytes)
 {
 	res->status = 0;
 	res->content_length = -1;
-	buf_init(&res->head, CGIRES_HEAD_MAX);
+	res->max_bytes = max_bytes;
+	buf_init(&res->head, CGIRES_NORMAL_MAX);
 }
 
 void
@@ -468,14 +469,14 @@ enum cgires_verdict
 cgires_parse(struct cgires *res, const void *data, size_t len, bool eof,
     size_t *head_bytes, const char **why)
 {
-	size_t seen = len < CGIRES_HEAD_MAX ? len : CGIRES_HEAD_MAX;
+	size_t seen = len < res->max_bytes ? len : res->max_bytes;
 	size_t end = find_end(data, seen);
 
-	if (end == 0 && len < CGIRES_HEAD_MAX && !eof)
+	if (end == 0 && len < res->max_bytes && !eof)
 		return CGIRES_MORE;
 	if (len == 0)
 		*why = "no output";
-	else if (end == 0 && len >= CGIRES_HEAD_MAX)
+	else if (end == 0 && len >= res->max_bytes)
 		*why = "head over 64 KiB";
 	else if (end == 0)
 		*why = "no empty line after the head";

@@ -26,6 +26,12 @@
 
 #define CGIRES_HEAD_MAX		65536	/* bytes, the empty line included */
 
+/*
+ * As it goes out it may be longer: of a line like `a:` LF it makes 5 bytes of
+ * 3, and a status line is at most 64.  The rest is for what deferd adds.
+ */
+#define CGIRES_NORMAL_MAX	(2 * CGIRES_HEAD_MAX)
+
 enum cgires_verdict {
 	CGIRES_MORE,
 	CGIRES_DONE,
@@ -37,9 +43,11 @@ struct cgires {
 	int		 status;	/* 200..599 */
 	int64_t		 content_length; /* what the script claimed, or -1 */
 	struct buf	 head;		/* normalised, see above */
+	size_t		 max_bytes;	/* private */
 };
 
-void	cgires_init(struct cgires *);
+/* For a head of so many bytes at most: a script's, or one of ours. */
+void	cgires_init(struct cgires *, size_t max_bytes);
 void	cgires_fini(struct cgires *);
 
 /*

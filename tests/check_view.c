@@ -160,7 +160,7 @@ is_sound(int status)
 	ck_assert_uint_gt(len, strlen(first));
 	ck_assert_mem_eq(head, first, strlen(first));
 
-	cgires_init(&res);
+	cgires_init(&res, CGIRES_NORMAL_MAX);
 	ck_assert_msg(cgires_parse(&res, head, len, true, &used, &why) ==
 	    CGIRES_DONE, "%s", why);
 	ck_assert_uint_eq(used, len);

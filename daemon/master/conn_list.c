@@ -52,7 +52,7 @@ status_of(const struct task *t, const struct blob *head)
 
 	if (t->state != TASK_SUCCEEDED || head == NULL)
 		return 0;
-	cgires_init(&res);
+	cgires_init(&res, CGIRES_NORMAL_MAX);
 	if (cgires_parse(&res, head->data, head->len, true, &used, &why) ==
 	    CGIRES_DONE)
 		status = res.status;

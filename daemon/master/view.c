@@ -48,7 +48,7 @@
  * A head is at most a stored one and a few lines, or a link whose mount came
  * in a request head, each byte as three.
  */
-#define HEAD_MAX	(3 * SCGI_HEAD_MAX + CGIRES_HEAD_MAX)
+#define HEAD_MAX	(3 * SCGI_HEAD_MAX + CGIRES_NORMAL_MAX)
 
 #define JSON_BRIEF	1024		/* bytes of a short document */
 #define LINK_INFIX	"/status/"
@@ -621,7 +621,7 @@ answer_succeeded(struct answer *a, const struct request *req,
 	struct cgires res;
 	int failed;
 
-	cgires_init(&res);
+	cgires_init(&res, CGIRES_NORMAL_MAX);
 	verdict = cgires_parse(&res, head, len, true, &used, &why);
 	if (verdict == CGIRES_DONE && used == len)
 		failed = answer_response(a, req, task, &res, &m->body);

@@ -59,7 +59,7 @@ status_of(const struct blob *head)
 	size_t used;
 	int status = 0;
 
-	cgires_init(&res);
+	cgires_init(&res, CGIRES_NORMAL_MAX);
 	if (head != NULL && cgires_parse(&res, head->data, head->len, true,
 	    &used, &why) == CGIRES_DONE)
 		status = res.status;

@@ -16,7 +16,7 @@ response_init(struct response *r, size_t inline_bytes, uint64_t max_bytes,
 {
 	memset(r, 0, sizeof(*r));
 	r->state = RESPONSE_OPEN;
-	cgires_init(&r->cgi);
+	cgires_init(&r->cgi, CGIRES_HEAD_MAX);
 	/* Either a head in the making or a body within inline, and a chunk. */
 	assert(inline_bytes <= CGIRES_HEAD_MAX);
 	buf_init(&r->bytes, CGIRES_HEAD_MAX + RESPONSE_CHUNK);

@@ -268,6 +268,16 @@ def test_writes_before_it_reads(shared, server):
     assert done.body == b"\0" * 300_000 + b"300000\n"
 
 
+def test_head_of_tiny_lines(shared):
+    """head over 64 KiB is about what the script wrote: tiny lines are longer when they go out"""
+    d = shared
+    task = d.sh(r"echo Status: 200; yes a: | head -n 20000; printf '\nbody'")
+    answer = d.wait(task)
+    assert (answer.status, answer.state, answer.body) == (200, "succeeded", b"body")
+    assert len([h for h in answer.headers if h[0] == "a"]) == 20000
+    assert d.get(f"/status/{task}/info").json["http"]["status"] == 200
+
+
 def test_floods_stderr(shared):
     """a script that floods stderr first; stderr kept, last 64 KiB, rate-limited in the log"""
     before = len(shared.log())

@@ -91,6 +91,7 @@ def test_key_while_a_limit_is_reached(make, server, world, store):
         if not find_build("deferd-check"):
             pytest.skip("built without SQLite")
         store += ":" + world.path("out", "limit.db")
+
     def ask(key, body=SLEEP):
         return post(server, key=key, body=body, mount="/spare")
 
