@@ -87,7 +87,7 @@ static const struct condition conditions[] = {
 	/* Syslog and the name service; no other family, so no network. */
 	{ "socket", 0, ALL, AF_UNIX },
 	{ "socketpair", 0, ALL, AF_UNIX },
-	/* Threads: no process.  clone3 hides its flags, and is not there. */
+	/* Threads: no process.  For clone3, see add_silent(). */
 	{ "clone", 0, CLONE_VM | CLONE_THREAD, CLONE_VM | CLONE_THREAD },
 	/* Memory is written or run, never both. */
 	{ "mmap", 2, WX, 0 },
@@ -110,6 +110,7 @@ static const struct condition conditions[] = {
 	{ "ioctl", 1, ALL, TCGETS },
 	{ "prctl", 0, ALL, PR_SET_NAME },
 	{ "prctl", 0, ALL, PR_GET_NAME },
+	{ "prctl", 0, ALL, PR_CAPBSET_READ },	/* libnss_systemd, by libcap */
 	/* Its own limits, which getrlimit() reads in this way. */
 	{ "prlimit64", 0, ALL, 0 },
 };
@@ -128,7 +129,7 @@ add(scmp_filter_ctx ctx, const char *name, unsigned int n,
 }
 
 static int
-add_all(scmp_filter_ctx ctx)
+add_list(scmp_filter_ctx ctx)
 {
 	struct scmp_arg_cmp own = SCMP_CMP64(0, SCMP_CMP_EQ,
 	    (scmp_datum_t)getpid());
@@ -137,6 +138,9 @@ add_all(scmp_filter_ctx ctx)
 
 	for (i = 0; error == 0 && i < N(allowed); i++)
 		error = add(ctx, allowed[i], 0, NULL);
+	/* The other filter has it. */
+	if (error == 0)
+		error = add(ctx, "clone3", 0, NULL);
 	for (i = 0; error == 0 && i < N(conditions); i++) {
 		const struct condition *c = &conditions[i];
 		struct scmp_arg_cmp arg = { c->argument, SCMP_CMP_MASKED_EQ,
@@ -149,12 +153,26 @@ add_all(scmp_filter_ctx ctx)
 }
 
 /*
+ * The C library asks for clone3 first whenever it starts a thread, and then
+ * for clone, whose flags a filter can see.  That is not worth a line in the
+ * kernel's log, so it has a filter of its own.
+ */
+static int
+add_silent(scmp_filter_ctx ctx)
+{
+	int nr = seccomp_syscall_resolve_name("clone3");
+
+	return nr < 0 ? 0 :
+	    seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO(ENOSYS), nr, 0, NULL);
+}
+
+/*
  * TSYNC: the store's threads are there already.  SSB: seccomp of older
  * kernels turns speculation off, which is meant for those that run the code
  * of others.  OPTIMIZE: a tree, instead of a list from top to bottom.
  */
 static int
-set_attributes(scmp_filter_ctx ctx)
+set_attributes(scmp_filter_ctx ctx, unsigned int logs)
 {
 	int error = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
 
@@ -162,7 +180,7 @@ set_attributes(scmp_filter_ctx ctx)
 		return error;
 	(void)seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH,
 	    SCMP_ACT_ERRNO(ENOSYS));
-	(void)seccomp_attr_set(ctx, SCMP_FLTATR_CTL_LOG, 1);
+	(void)seccomp_attr_set(ctx, SCMP_FLTATR_CTL_LOG, logs);
 	(void)seccomp_attr_set(ctx, SCMP_FLTATR_CTL_SSB, 1);
 	(void)seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	return 0;
@@ -170,16 +188,16 @@ set_attributes(scmp_filter_ctx ctx)
 
 /* 0, or -errno. */
 static int
-load(void)
+load(uint32_t otherwise, unsigned int logs, int (*fill)(scmp_filter_ctx))
 {
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+	scmp_filter_ctx ctx = seccomp_init(otherwise);
 	int error;
 
 	if (ctx == NULL)
 		return -ENOMEM;
-	error = set_attributes(ctx);
+	error = set_attributes(ctx, logs);
 	if (error == 0)
-		error = add_all(ctx);
+		error = fill(ctx);
 	if (error == 0)
 		error = seccomp_load(ctx);
 	seccomp_release(ctx);
@@ -189,8 +207,11 @@ load(void)
 void
 jail_enter(void)
 {
-	int error = load();
+	int error = load(SCMP_ACT_ALLOW, 0, add_silent);
 
+	/* The last one: it refuses to load another. */
+	if (error == 0)
+		error = load(SCMP_ACT_ERRNO(ENOSYS), 1, add_list);
 	if (error == 0)
 		log_info("confined");
 	else
