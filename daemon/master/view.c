@@ -224,30 +224,35 @@ drop_unwanted_body(struct answer *a, const struct request *req)
 }
 
 /*
- * The document as the body, with a newline for those who read it in a
- * terminal, and the two headers that tell of it.  Borrows `doc`.  Most are
- * short, and are written once.
+ * Room for JSON of this length as the body, with a newline for those who read
+ * it in a terminal, and the two headers that tell of it.
  */
+static int
+begin_json(struct answer *a, const char *type, size_t len)
+{
+	a->body.bytes = blob_new(NULL, len + 1);
+	if (a->body.bytes == NULL)
+		return -1;
+	a->body.size = len + 1;
+	a->body.bytes->data[len] = '\n';
+	return put(a, "Content-Type", type) ||
+	    put_number(a, "Content-Length", a->body.size);
+}
+
+/* Borrows `doc`.  Most are short, and are written once. */
 static int
 set_json(struct answer *a, const char *type, const json_t *doc)
 {
 	char brief[JSON_BRIEF];
 	size_t len = json_dumpb(doc, brief, sizeof(brief), JSON_COMPACT);
 
-	if (len == 0)
+	if (len == 0 || begin_json(a, type, len))
 		return -1;
-	a->body.bytes = blob_new(NULL, len + 1);
-	if (a->body.bytes == NULL)
-		return -1;
-	a->body.size = len + 1;
-	if (len <= sizeof(brief))
-		memcpy(a->body.bytes->data, brief, len);
-	else if (json_dumpb(doc, (char *)a->body.bytes->data, len,
-	    JSON_COMPACT) != len)
-		return -1;
-	a->body.bytes->data[len] = '\n';
-	return put(a, "Content-Type", type) ||
-	    put_number(a, "Content-Length", a->body.size);
+	if (len > sizeof(brief))
+		return json_dumpb(doc, (char *)a->body.bytes->data, len,
+		    JSON_COMPACT) == len ? 0 : -1;
+	memcpy(a->body.bytes->data, brief, len);
+	return 0;
 }
 
 /*
@@ -352,25 +357,44 @@ view_problem(struct answer *a, enum problem p, const char *detail,
 	    task);
 }
 
+/*
+ * What a 202 says of its task.  All of it is digits, names of ours and a link
+ * that is percent-encoded, so nothing needs to be escaped; and by hand, since
+ * nothing is sent as often.
+ */
+static int
+pending_text(struct buf *text, const struct task *task, const char *link)
+{
+	char id[TASK_ID_TEXT], created[VIEW_JSON_TIME], started[VIEW_JSON_TIME];
+
+	if (buf_printf(text, "{\"id\":\"%s\",\"state\":\"%s\","
+	    "\"status\":\"%s\",\"created\":\"%s\"",
+	    task_id_text(task->id, id), task_state_names[task->state], link,
+	    view_json_time(task->created_ms, created)))
+		return -1;
+	if (task->state == TASK_RUNNING &&
+	    buf_printf(text, ",\"started\":\"%s\"",
+	    view_json_time(task->changed_ms, started)))
+		return -1;
+	return buf_add(text, "}", 1);
+}
+
+/* The same, for those who add to it. */
 static json_t *
 pending_document(const struct task *task, const char *link)
 {
-	json_t *doc = json_object();
+	struct buf text;
+	json_t *doc = NULL;
 
-	if (view_json_set_id(doc, "id", task) ||
-	    view_json_set(doc, "state",
-	    json_string(task_state_names[task->state])) ||
-	    view_json_set(doc, "status", json_string(link)) ||
-	    view_json_set_time(doc, "created", task->created_ms) ||
-	    (task->state == TASK_RUNNING &&
-	    view_json_set_time(doc, "started", task->changed_ms))) {
-		json_decref(doc);
-		return NULL;
-	}
+	buf_init(&text, HEAD_MAX);
+	if (pending_text(&text, task, link) == 0)
+		doc = json_loadb((const char *)buf_data(&text), buf_len(&text),
+		    0, NULL);
+	buf_fini(&text);
 	return doc;
 }
 
-/* Takes nothing; a running task's own words, if it has said any. */
+/* A running task's own words, if it has said any. */
 static int
 set_progress(json_t *doc, const struct view_progress *progress)
 {
@@ -396,6 +420,37 @@ view_accepted(struct answer *a, const struct request *req,
 	return view_pending(a, req, &fresh, NULL, task->created_ms);
 }
 
+static int
+set_pending_text(struct answer *a, const struct task *task, const char *link)
+{
+	struct buf text;
+	int failed;
+
+	buf_init(&text, HEAD_MAX);
+	failed = pending_text(&text, task, link) ||
+	    begin_json(a, "application/json", buf_len(&text));
+	if (!failed)
+		memcpy(a->body.bytes->data, buf_data(&text), buf_len(&text));
+	buf_fini(&text);
+	return failed;
+}
+
+static int
+set_pending(struct answer *a, const struct task *task,
+    const struct view_progress *progress, const char *link)
+{
+	json_t *doc;
+	int failed;
+
+	if (progress == NULL)
+		return set_pending_text(a, task, link);
+	doc = pending_document(task, link);
+	failed = doc == NULL || set_progress(doc, progress) ||
+	    set_json(a, "application/json", doc);
+	json_decref(doc);
+	return failed;
+}
+
 int
 view_pending(struct answer *a, const struct request *req,
     const struct task *task, const struct view_progress *progress,
@@ -403,18 +458,15 @@ view_pending(struct answer *a, const struct request *req,
 {
 	int retry_s = view_retry_after(now_ms - task->created_ms);
 	char *link = view_link(req->mount, task->id);
-	json_t *doc = link != NULL ? pending_document(task, link) : NULL;
 	int failed;
 
-	failed = doc == NULL ||
-	    set_progress(doc, progress) ||
+	failed = link == NULL ||
 	    begin(a, 202) ||
 	    put(a, "Location", link) ||
 	    put_number(a, "Retry-After", (uint64_t)retry_s) ||
 	    put_task(a, task) ||
 	    put_own(a) ||
-	    set_json(a, "application/json", doc);
-	json_decref(doc);
+	    set_pending(a, task, progress, link);
 	free(link);
 	drop_unwanted_body(a, req);
 	return end(a, failed);

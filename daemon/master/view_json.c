@@ -7,8 +7,6 @@
 #include "ipc/buf.h"
 #include "ipc/utf8.h"
 
-#define TIME_TEXT	48	/* bytes of an RFC 3339 time */
-
 int
 view_json_set(json_t *doc, const char *name, json_t *value)
 {
@@ -24,19 +22,27 @@ view_json_set_id(json_t *doc, const char *name, const struct task *task)
 	    json_string(task_id_text(task->id, id)));
 }
 
-int
-view_json_set_time(json_t *doc, const char *name, int64_t unix_ms)
+char *
+view_json_time(int64_t unix_ms, char text[VIEW_JSON_TIME])
 {
 	time_t seconds = (time_t)(unix_ms / 1000);
-	char text[TIME_TEXT];
 	struct tm tm = { 0 };
 	size_t len;
 
 	gmtime_r(&seconds, &tm);
-	len = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text + len, sizeof(text) - len, ".%03dZ",
+	len = strftime(text, VIEW_JSON_TIME, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text + len, VIEW_JSON_TIME - len, ".%03dZ",
 	    (int)(unix_ms % 1000));
-	return view_json_set(doc, name, json_string(text));
+	return text;
+}
+
+int
+view_json_set_time(json_t *doc, const char *name, int64_t unix_ms)
+{
+	char text[VIEW_JSON_TIME];
+
+	return view_json_set(doc, name,
+	    json_string(view_json_time(unix_ms, text)));
 }
 
 json_t *

@@ -21,6 +21,10 @@ int	view_json_set(json_t *doc, const char *name, json_t *value)
 int	view_json_set_id(json_t *doc, const char *name, const struct task *)
 	__attribute__((warn_unused_result));
 
+/* An RFC 3339 time as text; gives `text`. */
+#define VIEW_JSON_TIME	48
+char	*view_json_time(int64_t unix_ms, char text[VIEW_JSON_TIME]);
+
 /* RFC 3339, UTC, with milliseconds. */
 int	view_json_set_time(json_t *doc, const char *name, int64_t unix_ms)
 	__attribute__((warn_unused_result));
