@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 #include "ipc/slate.h"
+#include "tests/fds.h"
+#include "tests/refuse.h"
 
 static const unsigned char task[TASK_ID_BYTES] = "0123456789abcde";
 
@@ -212,6 +214,23 @@ START_TEST(forged)
 }
 END_TEST
 
+START_TEST(kernel_says_no)
+{
+	static const struct refuse no[] = {
+		{ "memfd_create", 0, 1, EMFILE }, { "fallocate", 0, 1, ENOSPC },
+	};
+	int before = open_fds();
+	struct slate s;
+
+	refuse = no[_i];
+	ck_assert_int_eq(slate_create(4), -1);
+	ck_assert_int_eq(errno, no[_i].error);
+	ck_assert_int_eq(slate_map_reader(&s, -1), -1);
+	ck_assert_int_eq(errno, EBADF);
+	ck_assert_int_eq(open_fds(), before);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -227,6 +246,7 @@ main(void)
 	tcase_add_test(t, written_by_a_vforked_child);
 	tcase_add_test(t, is_sealed);
 	tcase_add_test(t, forged);
+	tcase_add_loop_test(t, kernel_says_no, 0, 2);
 	tcase_add_test(t, reader_cannot_write);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);

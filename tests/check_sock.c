@@ -20,6 +20,8 @@
 
 #include "ipc/frame.h"
 #include "ipc/sock.h"
+#include "tests/fds.h"
+#include "tests/refuse.h"
 
 #define TEMPLATE "/tmp/check_sock.XXXXXX"
 
@@ -531,6 +533,134 @@ START_TEST(cut_packet_with_descriptors)
 }
 END_TEST
 
+/* -- what the kernel may refuse -------------------------------------------- */
+
+/* What stands at the path before sock_listen(). */
+enum before { NOTHING, DEAD, LIVING };
+
+static const struct refusal {
+	enum before	before;
+	struct refuse	refuse;
+	int		error;		/* 0: it helps itself */
+} refusals[] = {
+	{ NOTHING, { "flock", 0, 1, ENOLCK }, ENOLCK },
+	{ NOTHING, { "flock", 0, 1, EINTR }, 0 },
+	{ NOTHING, { "fstat", 0, 1, EIO }, EIO },
+	{ NOTHING, { "stat", 0, 1, ENOENT }, 0 },
+	{ NOTHING, { "lstat", 0, 1, EACCES }, EACCES },
+	{ NOTHING, { "socket", 0, 1, EMFILE }, EMFILE },
+	{ NOTHING, { "fchmod", 0, 1, EPERM }, EPERM },
+	{ NOTHING, { "bind", 0, 1, EADDRINUSE }, EADDRINUSE },
+	{ NOTHING, { "lchown", 0, 1, EPERM }, EPERM },
+	{ NOTHING, { "chmod", 0, 1, EPERM }, EPERM },
+	{ NOTHING, { "listen", 0, 1, ENOBUFS }, ENOBUFS },
+	{ DEAD, { "socket", 0, 1, EMFILE }, EMFILE },
+	{ DEAD, { "socket", 1, 1, EMFILE }, EMFILE },
+	{ DEAD, { "connect", 0, 1, EACCES }, EACCES },
+	{ DEAD, { "connect", 0, 2, EINTR }, 0 },
+	{ DEAD, { "connect", 0, 1, EAGAIN }, EADDRINUSE },
+	{ DEAD, { "connect", 0, 1, EPROTOTYPE }, EADDRINUSE },
+	{ DEAD, { "connect", 0, 1, ENOENT }, 0 },
+	{ DEAD, { "unlink", 0, 1, EPERM }, EPERM },
+	{ LIVING, { "getsockopt", 0, 1, ENOTSUP }, EADDRINUSE },
+	{ LIVING, { "pidfd_open", 0, 1, ENOSYS }, EADDRINUSE },
+	{ LIVING, { "pidfd_open", 0, 1, ESRCH }, EADDRINUSE },
+};
+
+START_TEST(refused_while_listening)
+{
+	const struct refusal *r = &refusals[_i];
+	char lock[sizeof(path) + 8];
+	int living = -1, before, fd;
+
+	snprintf(lock, sizeof(lock), "%s.lock", path);
+	if (r->before == DEAD)
+		leave_dead(SOCK_STREAM);
+	else if (r->before == LIVING)
+		living = listen_at(path);
+	before = open_fds();
+	refuse = r->refuse;
+	fd = sock_listen(path, 0660, getgid());
+	refuse.call = NULL;
+	if (r->error == 0) {
+		ck_assert_int_ge(fd, 0);
+		close(fd);
+	} else {
+		ck_assert_int_eq(errno, r->error);
+		ck_assert_int_eq(fd, -1);
+	}
+	ck_assert_int_eq(open_fds(), before);
+	/* Who could not lock it does not remove it: it may be another's. */
+	if (r->error == ENOLCK || r->error == EIO)
+		ck_assert_int_eq(unlink(lock), 0);
+	if (living != -1)
+		close(living);
+}
+END_TEST
+
+START_TEST(refused_while_connecting)
+{
+	int l = listen_at(path), before = open_fds(), fd;
+
+	refuse = (struct refuse){ "socket", 0, 1, EMFILE };
+	ck_assert_int_eq(sock_connect(path), -1);
+	ck_assert_int_eq(errno, EMFILE);
+	refuse = (struct refuse){ "connect", 0, 1, ECONNREFUSED };
+	ck_assert_int_eq(sock_connect(path), -1);
+	ck_assert_int_eq(errno, ECONNREFUSED);
+	ck_assert_int_eq(open_fds(), before);
+	refuse = (struct refuse){ "connect", 0, 1, EINTR };
+	fd = sock_connect(path);
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	close(l);
+}
+END_TEST
+
+/* Of SO_SNDBUFFORCE only the superuser may make use; without SO_SNDBUF, nobody. */
+START_TEST(refused_a_pair)
+{
+	static const struct refuse no[] = {
+		{ "socketpair", 0, 1, ENFILE }, { "setsockopt", 0, 2, EPERM },
+		{ "getsockopt", 0, 1, EINVAL }, { "getsockopt", 1, 1, EINVAL },
+	};
+	int before = open_fds(), fds[2] = { -1, -1 };
+
+	refuse = no[_i];
+	ck_assert_int_eq(sock_pair(fds), -1);
+	ck_assert_int_eq(errno, no[_i].error);
+	ck_assert_int_eq(fds[0], -1);
+	ck_assert_int_eq(fds[1], -1);
+	ck_assert_int_eq(open_fds(), before);
+}
+END_TEST
+
+START_TEST(interrupted_messages)
+{
+	struct iovec iov = { .iov_base = "hello", .iov_len = 5 };
+	int fds[2], got[SOCK_FDS_MAX], nfds;
+	bool truncated;
+	char text[8];
+
+	ck_assert_int_eq(sock_pair(fds), 0);
+	refuse = (struct refuse){ "sendmsg", 0, 2, EINTR };
+	ck_assert_int_eq(sock_send(fds[0], &iov, 1, NULL, 0, 0), 5);
+	refuse = (struct refuse){ "recvmsg", 0, 2, EINTR };
+	ck_assert_int_eq(sock_recv(fds[1], text, sizeof(text), 0, got, &nfds,
+	    &truncated), 5);
+	refuse = (struct refuse){ "recvmsg", 0, 1, ENOMEM };
+	ck_assert_int_eq(sock_recv(fds[1], text, sizeof(text), 0, got, &nfds,
+	    &truncated), -1);
+	ck_assert_int_eq(errno, ENOMEM);
+	ck_assert_int_eq(nfds, 0);
+	refuse = (struct refuse){ "getsockopt", 0, 1, EBADF };
+	ck_assert_int_eq(sock_peer(fds[0], &(uid_t){ 0 }, &(gid_t){ 0 },
+	    &(pid_t){ 0 }), -1);
+	close(fds[0]);
+	close(fds[1]);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -553,6 +683,9 @@ main(void)
 	tcase_add_test(t, bad_paths);
 	tcase_add_loop_test(t, one_of_many_starters, 0, 20);
 	tcase_add_test(t, a_stale_lock);
+	tcase_add_loop_test(t, refused_while_listening, 0,
+	    sizeof(refusals) / sizeof(refusals[0]));
+	tcase_add_test(t, refused_while_connecting);
 	suite_add_tcase(s, u);
 	tcase_add_test(u, a_frame_of_full_size);
 	tcase_add_test(u, a_pair_for_anybody);
@@ -561,6 +694,8 @@ main(void)
 	tcase_add_loop_test(u, descriptors, 0, 2 * SOCK_FDS_MAX + 2);
 	tcase_add_test(u, too_many_descriptors);
 	tcase_add_test(u, cut_packet_with_descriptors);
+	tcase_add_loop_test(u, refused_a_pair, 0, 4);
+	tcase_add_test(u, interrupted_messages);
 	tcase_set_timeout(t, 30);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);
