@@ -50,7 +50,7 @@ ours()
 need defer.cgi bench/http
 {
 	conf_head
-	echo 'store = "memory" keep = 10'
+	echo 'store = "memory" keep = 10 threads = 2'
 	echo 'route "/*" { module = "answer.so" env = { "ANSWER_SECONDS=0" } }'
 } >"$dir/deferd.conf"
 start_deferd
