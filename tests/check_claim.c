@@ -1,6 +1,6 @@
 /*
- * check_claim - owners and Idempotency-Keys (contract.md 4), from the request
- * to the table.
+ * check_claim - owners, Idempotency-Keys (contract.md 4) and what requests
+ * share, from the request to the table.
  */
 #include "config.h"
 
@@ -44,6 +44,7 @@ struct ask {
 	const char	*method, *path, *user, *key;
 	const char	*authorization, *cookie, *query;
 	const char	*mount, *host;	/* NULL: /jobs, none */
+	const char	*port, *https;
 	size_t		 len;		/* of the body in `data` */
 	bool		 control;	/* over the operator's socket */
 };
@@ -68,6 +69,8 @@ make_head(struct buf *b, const struct ask *a)
 	add(b, "REQUEST_METHOD", a->method);
 	add(b, "SCRIPT_NAME", a->mount != NULL ? a->mount : "/jobs");
 	add(b, "HTTP_HOST", a->host);
+	add(b, "SERVER_PORT", a->port);
+	add(b, "HTTPS", a->https);
 	add(b, "PATH_INFO", a->path);
 	add(b, "QUERY_STRING", a->query);
 	add(b, "REMOTE_USER", a->user);
@@ -526,6 +529,53 @@ START_TEST(while_draining)
 }
 END_TEST
 
+/* --- requests that share a task ------------------------------------------------ */
+
+#define SHARED	.method = "GET", .path = "/shared/1"
+
+/* All that makes two requests differ, but for headers that nobody compares. */
+static const struct ask unlike[] = {
+	{ SHARED, .user = "alice" },
+	{ SHARED, .host = "b.example" },
+	{ SHARED, .port = "8080" },
+	{ SHARED, .https = "on" },
+	{ SHARED, .mount = "/admin" },
+	{ SHARED, .query = "q" },
+	{ .method = "GET", .path = "/shared/2" },
+};
+#define UNLIKE	((int)(sizeof(unlike) / sizeof(unlike[0])))
+
+static const char *
+shared_by(const struct ask *a)
+{
+	const char *at;
+
+	ck_assert_int_eq(ask(*a), 202);
+	at = client_header(&cl, "Location");
+	ck_assert_ptr_nonnull(at);
+	(void)snprintf(link_path, sizeof(link_path), "%s", at +
+	    strlen(a->mount != NULL ? a->mount : "/jobs"));
+	return link_path + strlen("/status/");
+}
+
+START_TEST(alike_and_unlike)
+{
+	const struct ask plain = { SHARED, .cookie = "one" };
+	struct ask other = unlike[_i];
+	char first[33], second[33];
+
+	rig_reload(SETTINGS "route \"/shared/*\" { exec = \"/bin/true\" "
+	    "share = yes }\n");
+	(void)strcpy(first, shared_by(&plain));
+	(void)strcpy(second, shared_by(&other));
+	ck_assert_str_ne(first, second);
+	ck_assert_str_eq(shared_by(&plain), first);
+	other.cookie = "another";
+	ck_assert_str_eq(shared_by(&other), second);
+	ck_assert_uint_eq(rig_tasks(), 2);
+}
+END_TEST
+
 static Suite *
 suite(void)
 {
@@ -564,6 +614,12 @@ suite(void)
 	tcase_add_loop_test(t, a_limit_is_reached_meanwhile, 0, LIMITS);
 	tcase_add_loop_test(t, a_limit_without_a_key, 0, LIMITS);
 	tcase_add_test(t, while_draining);
+	suite_add_tcase(s, t);
+
+	t = tcase_create("share");
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_loop_test(t, alike_and_unlike, 0, UNLIKE);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -1476,6 +1476,72 @@ reload(bool without_exec)
 	store_set_conf(store, &again.c);
 }
 
+/* Two that wait for another try, the first and the last of the list. */
+static struct sub *
+two_delayed(int64_t delay_s)
+{
+	rig.slots = 2;
+	rig.conf.routes[ROUTE_EXEC].limits.retry = 3;
+	rig.conf.routes[ROUTE_EXEC].limits.retry_delay_s = delay_s;
+	start();
+	(void)submit_with(METHOD_GET);
+	(void)submit_with(METHOD_GET);
+	ck_assert_int_gt(fails(&subs[0]), 0);
+	ck_assert_int_gt(fails(&subs[1]), 0);
+	rig_conf_init(&again, 2);
+	again.routes[ROUTE_EXEC].limits.retry = 3;
+	return subs;
+}
+
+START_TEST(reload_fails_delayed_orphans)
+{
+	struct sub *a = two_delayed(100);
+
+	if (_i == 1)
+		forced[STORE_MOVE] = STORE_FAILED;
+	reload(true);
+	if (_i == 1) {
+		rig_settle(&rig);
+		ck_assert_int_eq(state_of(&a[1]), TASK_QUEUED);
+		forced[STORE_MOVE] = STORE_OK;
+	}
+	UNTIL_STATE(&a[0], TASK_FAILED);
+	UNTIL_STATE(&a[1], TASK_FAILED);
+	ck_assert_ptr_null(sched->delayed);
+	ck_assert_str_eq(looked(&a[1])->reason,
+	    "its route is no longer configured");
+	check_clean(2);
+}
+END_TEST
+
+/* As if it had been so when they began to wait. */
+START_TEST(reload_changes_the_delay)
+{
+	struct sub *a = two_delayed(100);
+	int64_t left[2], now_ms;
+
+	again.routes[ROUTE_EXEC].limits.retry_delay_s = 300;
+	reload(false);
+	now_ms = clock_mono_ms();
+	for (int i = 0; i < 2; i++) {
+		left[i] = sched_find(sched, a[i].id)->ends_ms - now_ms;
+		ck_assert_int_gt(left[i], 200 * 1000);
+		ck_assert_int_le(left[i], 300 * 1000);
+	}
+	ck_assert_int_le(left[0], left[1]);
+	ck_assert_int_eq(sched_set_conf(sched, &rig.conf.c), 0);
+	again.routes[ROUTE_EXEC].limits.retry = _i;	/* of those to come */
+	again.routes[ROUTE_EXEC].limits.retry_delay_s = _i;
+	reload(false);
+	RIG_UNTIL(&rig, sched->delayed == NULL);
+	ck_assert_int_lt(clock_mono_ms() - now_ms, 60 * 1000);
+	for (int i = 0; i < 2; i++)
+		check_removal(ask_removal(&a[i]), REMOVAL_DONE,
+		    TASK_CANCELLED);
+	check_clean(2);
+}
+END_TEST
+
 START_TEST(reload_fails_orphans)
 {
 	struct sub *a, *b, *c;
@@ -1894,6 +1960,8 @@ sched_suite(void)
 
 	t = add_case(s, "reload");
 	tcase_add_loop_test(t, reload_fails_orphans, 0, 3);
+	tcase_add_loop_test(t, reload_fails_delayed_orphans, 0, 2);
+	tcase_add_loop_test(t, reload_changes_the_delay, 0, 2);
 	tcase_add_test(t, reload_during_a_rerun);
 	tcase_add_test(t, reload_brings_it_back);
 	tcase_add_test(t, reload_shifts_times);

@@ -41,7 +41,7 @@ sched_may_try_again(const struct sched *s, const struct task *t)
 static int64_t
 delay_ms(const struct conf_route *r, unsigned int attempt)
 {
-	int64_t s = r->limits.retry_delay_s;
+	int64_t s = r->limits.retry > 0 ? r->limits.retry_delay_s : 0;
 
 	while (attempt-- > 1 && s < DELAY_MAX_S)
 		s *= 2;
@@ -83,11 +83,33 @@ sched_delay(struct sched *s, struct task *t)
 {
 	const struct conf_route *r = s->routes[t->route].conf;
 
-	if (r == NULL || r->limits.retry == 0 || r->limits.retry_delay_s == 0)
+	if (r == NULL || delay_ms(r, t->attempt) == 0)
 		return;
 	sched_unlist(s, t);
 	t->ends_ms = clock_mono_ms() + delay_ms(r, t->attempt);
 	list_delayed(s, t);
+	arm(s);
+}
+
+static int
+by_end(const struct task *a, const struct task *b)
+{
+	return (a->ends_ms > b->ends_ms) - (a->ends_ms < b->ends_ms);
+}
+
+void
+sched_redelay(struct sched *s, unsigned int route, const struct conf_route *old)
+{
+	const struct conf_route *new = s->routes[route].conf;
+	struct task *t;
+
+	if (old == NULL || new == NULL)
+		return;
+	DL_FOREACH(s->delayed, t)
+		if (t->route == route)
+			t->ends_ms += delay_ms(new, t->attempt) -
+			    delay_ms(old, t->attempt);
+	DL_SORT(s->delayed, by_end);
 	arm(s);
 }
 

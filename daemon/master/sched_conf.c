@@ -69,7 +69,8 @@ bind_routes(struct sched *s, const struct conf *conf, unsigned int *by_conf)
 
 	for (size_t i = 0; i < s->nroutes; i++) {
 		struct sched_route *r = &s->routes[i];
-		int64_t keep_s = r->conf != NULL ? r->conf->limits.keep_s :
+		const struct conf_route *was = r->conf;
+		int64_t keep_s = was != NULL ? was->limits.keep_s :
 		    old->limits.keep_s;
 
 		r->conf = NULL;
@@ -81,6 +82,7 @@ bind_routes(struct sched *s, const struct conf *conf, unsigned int *by_conf)
 		}
 		shift_ends(r, 1000 * ((r->conf != NULL ?
 		    r->conf->limits.keep_s : conf->limits.keep_s) - keep_s));
+		sched_redelay(s, (unsigned int)i, was);
 	}
 }
 

@@ -154,6 +154,10 @@ void	sched_try_again(struct sched *, struct task *);
 void	sched_delay(struct sched *, struct task *);
 void	sched_on_later(evutil_socket_t, short, void *);
 
+/* Other settings: as if they had been these when its tasks began to wait. */
+void	sched_redelay(struct sched *, unsigned int route,
+	    const struct conf_route *old);
+
 /* --- sched_change.c: moves that no job brings about --------------------------- */
 
 /* Commits a move, again and again if need be.  -1 without memory. */
