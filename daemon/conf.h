@@ -102,6 +102,7 @@ struct conf {
 	int64_t		 queue;
 	int64_t		 max_tasks;
 	int64_t		 max_store_bytes;
+	int64_t		 min_free_bytes;
 	int64_t		 inline_bytes;	/* 0..65536 */
 	int64_t		 max_connections;
 	int64_t		 max_waiting;	/* through a door */

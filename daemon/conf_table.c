@@ -126,6 +126,10 @@ const struct conf_setting conf_table[] = {
 	    RANGE(KIB, 64 * TIB),
 	    .def = "4G",
 	    .meaning = "bytes kept, arriving bodies too; above it: 503" },
+	{ "min-free", KIND_SIZE, TOP(min_free_bytes), LIVE, RANGE(0, 64 * TIB),
+	    .def = "64M",
+	    .meaning = "bytes, at most a tenth of it, left free on the disk of "
+		"database and spool; below it: 503" },
 	{ "inline", KIND_SIZE, TOP(inline_bytes), LIVE, RANGE(0, 64 * KIB),
 	    .def = "64K",
 	    .meaning = "bodies above it are files in the spool" },

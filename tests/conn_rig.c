@@ -156,6 +156,7 @@ rig_assert_clean(void)
 	struct store_stats stats;
 
 	rig_idle();
+	ck_assert(work_pool_settle(rig.io));	/* files are closed beside the loop */
 	ck_assert_uint_eq(server_count(rig.server), 0);
 	store_stats(rig.store, &stats);
 	ck_assert_uint_eq(stats.reserved_bytes, 0);

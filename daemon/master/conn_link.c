@@ -53,6 +53,11 @@ on_read(struct reading *r, const struct task *t)
 		conn_refuse(c, PROBLEM_NO_TASK, NULL);
 		return;
 	}
+	if (r->op.body_lost) {
+		conn_refuse(c, PROBLEM_INTERNAL,
+		    "The response is lost: its file has gone.");
+		return;
+	}
 	if (r->op.verdict != STORE_OK) {
 		conn_refuse_now(c, t);
 		return;

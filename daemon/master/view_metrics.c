@@ -260,6 +260,14 @@ put_store(struct expose *e, const struct store_stats *s)
 	gauge(e, "deferd_store_max_bytes", "bytes",
 	    "What may be kept, with what is arriving: the setting max-store.",
 	    (double)s->max_bytes);
+	gauge(e, "deferd_store_free_bytes", "bytes",
+	    "What the disk of database and spool has left.",
+	    (double)s->free_bytes);
+	gauge(e, "deferd_store_min_free_bytes", "bytes",
+	    "What must be left for submissions: the setting min-free.",
+	    (double)s->min_free_bytes);
+	gauge(e, "deferd_store_log_bytes", "bytes",
+	    "The write-ahead log of the database.", (double)s->log_bytes);
 	expose_family(e, "deferd_store_commit_seconds", EXPOSE_HISTOGRAM,
 	    "seconds", "Time of a commit.");
 	expose_hist(e, EXPOSE_NO_LABELS, &s->commit_us, &hist_commit_us);

@@ -89,6 +89,9 @@ store_document(const struct store_stats *s)
 	    set_number(doc, "reserved_bytes", s->reserved_bytes) ||
 	    set_number(doc, "max_bytes", s->max_bytes) ||
 	    set_number(doc, "max_tasks", s->max_tasks) ||
+	    set_number(doc, "free_bytes", s->free_bytes) ||
+	    set_number(doc, "min_free_bytes", s->min_free_bytes) ||
+	    set_number(doc, "log_bytes", s->log_bytes) ||
 	    set_number(doc, "commits", s->commits) ||
 	    set_number(doc, "operations", s->ops) ||
 	    view_json_set(doc, "commit_seconds",

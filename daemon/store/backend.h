@@ -14,6 +14,13 @@
 
 #include "daemon/store/store.h"
 
+/* What there is room for, where bodies and tasks are kept. */
+struct store_room {
+	uint64_t	 free_bytes;	/* for us; of the disk with the fewest */
+	uint64_t	 disk_bytes;	/* the size of that disk; 0: unknown */
+	uint64_t	 log_bytes;	/* the back-end's log, on the disk */
+};
+
 struct store_backend {
 	const char	*name;		/* "memory", "sqlite" */
 	bool		 durable;
@@ -67,6 +74,9 @@ struct store_backend {
 	 */
 	enum store_check (*check)(void *, FILE *report, _Atomic bool *stop);
 
+	/* Asks the file systems; the struct is zeroed.  On an io thread.  NULL: none. */
+	void		 (*look)(void *, struct store_room *);
+
 	/* 0, or -1 with errno.  On the loop. */
 	int		 (*spool_create)(void *, struct body *);
 
@@ -101,6 +111,9 @@ words_bytes(const struct store_op *op)
 
 /* The line that op->tried adds to the tries of its task.  Gives out. */
 char	*store_try_line(char out[STORE_TRY_MAX], const struct store_op *);
+
+/* For look(): the disk on which this is, if it has less room than the last. */
+void	store_room_at(struct store_room *, const char *path);
 
 /* store_open() with the back-end that conf->store names. */
 struct store *

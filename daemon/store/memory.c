@@ -600,6 +600,14 @@ memory_scan(void *state, int (*each)(const struct store_row *, void *),
 	return 0;
 }
 
+static void
+memory_look(void *state, struct store_room *room)
+{
+	const struct memory *m = state;
+
+	store_room_at(room, m->spool);
+}
+
 const struct store_backend store_memory = {
 	.name = "memory",
 	.open = memory_open,
@@ -607,5 +615,6 @@ const struct store_backend store_memory = {
 	.scan = memory_scan,
 	.apply = memory_apply,
 	.load = memory_load,
+	.look = memory_look,
 	.spool_create = memory_spool_create,
 };

@@ -319,6 +319,7 @@ const struct store_backend store_sqlite = {
 	.scan = sqlite_scan,
 	.apply = sqlite_apply,
 	.tidy = sqlite_tidy,
+	.look = sqlite_look,
 	.load = sqlite_load,
 	.check = sqlite_check,
 	.spool_create = sqlite_spool_create,

@@ -190,6 +190,7 @@ sqlite_load(void *state, struct store_op *op)
 	if (rc != SQLITE_DONE && (rc != SQLITE_NOTFOUND ||
 	    op->kind != STORE_LOAD_REQUEST)) {
 		op->verdict = STORE_FAILED;
+		op->body_lost = rc == SQLITE_NOTFOUND;
 		if (rc != SQLITE_CANTOPEN && rc != SQLITE_NOTFOUND)	/* said already */
 			sqlite_db_fault(s, s->reader, "read", rc);
 	}

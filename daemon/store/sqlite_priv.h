@@ -5,6 +5,7 @@
  *	sqlite_apply.c	batches of changes			writer thread
  *	sqlite_load.c	requests and responses			reader thread
  *	sqlite_spool.c	bodies in files				loop, io threads
+ *	sqlite_look.c	the disk, and the log on it			io threads
  *	sqlite_tidy.c	the log written back, space given back	writer thread
  *	sqlite_db.c	connections, statements, faults		any
  *	sqlite_schema.c	tables, versions			at start
@@ -19,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 #include <time.h>
 
 #include "daemon/store/backend.h"
@@ -90,6 +92,11 @@ struct sqlite {
 	/* the reader's */
 	sqlite3		*reader;
 	sqlite3_stmt	*load_request, *load_response, *load_info;
+
+	/* who looks at the disk */
+	ino_t		 wal_inode;	/* 0: not seen yet */
+	bool		 wal_long;	/* said so */
+	_Atomic bool	 wal_gone;	/* somebody has deleted it under us */
 
 	pthread_mutex_t	 lock_faults;	/* guards what follows */
 	struct sqlite_fault faults[SQLITE_FAULTS];
@@ -172,6 +179,10 @@ void	sqlite_spool_drop(void *, uint64_t file);
 
 /* Opens a body for reading: a descriptor, or -1 with errno. */
 int	sqlite_spool_read(const struct sqlite *, uint64_t file, uint64_t size);
+
+/* -- sqlite_look.c --------------------------------------------------------- */
+
+void	sqlite_look(void *, struct store_room *);
 
 /* -- sqlite_apply.c, sqlite_load.c, sqlite_tidy.c ------------------------- */
 

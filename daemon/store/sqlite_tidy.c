@@ -105,7 +105,8 @@ sqlite_tidy(void *state)
 {
 	struct sqlite *s = state;
 
-	if (s->wal_pages - s->wal_tried < WAL_LONG)
+	/* A log without a name is lost with us: nothing is left to it. */
+	if (s->wal_pages - s->wal_tried < WAL_LONG && !s->wal_gone)
 		return give_back(s);
 	write_back(s);
 	return s->deleted;

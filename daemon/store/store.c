@@ -32,6 +32,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #include <event2/event.h>
@@ -42,6 +43,8 @@
 
 #define BATCH_MAX	512	/* operations in one commit */
 #define IO_THREADS	2
+#define LOOK_US		200000	/* between two looks at the disk */
+#define FLOOR_PART	10	/* of the disk may min-free take */
 
 /* What is applied together.  The writer's from batch_start to batch_done. */
 struct batch {
@@ -68,6 +71,17 @@ struct tidy {
 	bool		 more;		/* the writer's while busy */
 };
 
+/* How much room the disk has: looked at beside the loop, now and then. */
+struct look {
+	struct work	 work;
+	struct store	*store;
+	bool		 busy;
+	uint64_t	 at_us;		/* when the last one began */
+	int64_t		 bytes, next_bytes; /* kept at that time */
+	struct store_room room, next;	/* `next` is the thread's while busy */
+	bool		 low;		/* below the floor; said so */
+};
+
 struct store {
 	const struct store_backend *backend;
 	void		*state;		/* the back-end's */
@@ -83,7 +97,10 @@ struct store {
 	struct batch	 batch;
 	struct tidy	 tidy;
 
+	struct look	*look;
+
 	uint64_t	 max_tasks, max_bytes;
+	uint64_t	 min_free;
 	int64_t		 tasks, bytes;	/* kept */
 	uint64_t	 reserved;	/* bytes of bodies still arriving */
 	uint64_t	 commits, ops;
@@ -152,6 +169,112 @@ store_try_line(char out[STORE_TRY_MAX], const struct store_op *op)
 	return out;
 }
 
+static uint64_t	now_us(void);
+
+/* -- room on the disk ------------------------------------------------------ */
+
+void
+store_room_at(struct store_room *room, const char *path)
+{
+	struct statvfs st;
+	uint64_t left;
+
+	if (statvfs(path, &st) < 0)
+		return;
+	left = (uint64_t)st.f_bavail * st.f_frsize;
+	if (room->disk_bytes != 0 && room->free_bytes <= left)
+		return;
+	room->free_bytes = left;
+	room->disk_bytes = (uint64_t)st.f_blocks * st.f_frsize;
+}
+
+static void
+look_run(struct work *w)
+{
+	struct look *l = OWNER_OF(w, struct look);
+
+	l->next = (struct store_room){ 0 };
+	l->store->backend->look(l->store->state, &l->next);
+}
+
+/* On a small disk a floor must not be most of it. */
+static uint64_t
+disk_floor(const struct store *s)
+{
+	uint64_t part = s->look->room.disk_bytes / FLOOR_PART;
+
+	return s->min_free < part ? s->min_free : part;
+}
+
+/*
+ * What has been kept since the last look is not missing there yet; of what is
+ * still arriving some may be, which errs on the safe side.
+ */
+static bool
+disk_fits(const struct store *s, uint64_t more)
+{
+	const struct look *l = s->look;
+	int64_t since = s->bytes - l->bytes;
+	uint64_t left = l->room.free_bytes, taken = disk_floor(s) +
+	    s->reserved + s->batch.growth + (since > 0 ? (uint64_t)since : 0);
+
+	return l->room.disk_bytes == 0 || (taken <= left && more <= left - taken);
+}
+
+static void
+look_say(struct look *l)
+{
+	const struct store *s = l->store;
+	bool low = l->room.disk_bytes != 0 && l->room.free_bytes < disk_floor(s);
+
+	if (low != l->low && low)
+		log_error("disk-low free=%llu min-free=%llu",
+		    (unsigned long long)l->room.free_bytes,
+		    (unsigned long long)disk_floor(s));
+	else if (low != l->low)
+		log_info("disk-roomy free=%llu",
+		    (unsigned long long)l->room.free_bytes);
+	l->low = low;
+}
+
+static void
+look_done(struct work *w)
+{
+	struct look *l = OWNER_OF(w, struct look);
+
+	l->busy = false;
+	l->room = l->next;
+	l->bytes = l->next_bytes;
+	look_say(l);
+}
+
+/* Who decides by what was seen has it looked at again for the next one. */
+static void
+look_soon(struct look *l)
+{
+	uint64_t now = now_us();
+
+	if (l->busy || !l->store->io || !l->store->backend->look || now - l->at_us < LOOK_US)
+		return;
+	l->busy = true;
+	l->at_us = now;
+	l->next_bytes = l->store->bytes;
+	work_submit(l->store->io, &l->work);
+}
+
+static struct look *
+look_new(struct store *s)
+{
+	struct look *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	l->work.run = look_run;
+	l->work.done = look_done;
+	l->store = s;
+	return l;
+}
+
 /* -- budgets -------------------------------------------------------------- */
 
 static bool
@@ -159,7 +282,9 @@ bytes_fit(const struct store *s, uint64_t more)
 {
 	uint64_t used = (uint64_t)s->bytes + s->reserved + s->batch.growth;
 
-	return used <= s->max_bytes && more <= s->max_bytes - used;
+	look_soon(s->look);
+	return used <= s->max_bytes && more <= s->max_bytes - used &&
+	    disk_fits(s, more);
 }
 
 static bool
@@ -597,6 +722,10 @@ store_start(struct store *s, struct event_base *base, char *error)
 		s->writer = work_pool_new(base, "store-writer", 1);
 		s->reader = work_pool_new(base, "store-reader", 1);
 	}
+	if (s->backend->look) {
+		look_run(&s->look->work);
+		look_done(&s->look->work);
+	}
 	if (s->turn && s->io &&
 	    (!s->backend->threaded || (s->writer && s->reader)))
 		return 0;
@@ -623,7 +752,8 @@ store_open_backend(struct event_base *base, const struct conf *conf,
 	s->tidy.work.run = tidy_run;
 	s->tidy.work.done = tidy_done;
 	store_set_conf(s, conf);
-	s->state = backend->open(where, conf, error);
+	s->look = look_new(s);
+	s->state = s->look ? backend->open(where, conf, error) : NULL;
 	if (!s->state || store_start(s, base, error) < 0) {
 		store_close(s);
 		return NULL;
@@ -695,7 +825,8 @@ store_stop(struct store *s)
 		load_drop(OWNER_OF(w, struct store_op));
 	s->reader = NULL;
 	for (w = work_pool_free(s->io); w; w = w->next)
-		if (OWNER_OF(w, struct store_op)->verdict == STORE_OK)
+		if (w != &s->look->work &&
+		    OWNER_OF(w, struct store_op)->verdict == STORE_OK)
 			queue_push(s, OWNER_OF(w, struct store_op));
 	s->io = NULL;
 }
@@ -711,6 +842,7 @@ store_close(struct store *s)
 		s->backend->close(s->state);
 	if (s->turn)
 		event_free(s->turn);
+	free(s->look);
 	free(s);
 }
 
@@ -719,6 +851,7 @@ store_set_conf(struct store *s, const struct conf *conf)
 {
 	s->max_tasks = (uint64_t)conf->max_tasks;
 	s->max_bytes = (uint64_t)conf->max_store_bytes;
+	s->min_free = (uint64_t)conf->min_free_bytes;
 }
 
 bool
@@ -750,6 +883,10 @@ store_stats(const struct store *s, struct store_stats *stats)
 	stats->bytes = (uint64_t)s->bytes;
 	stats->max_bytes = s->max_bytes;
 	stats->reserved_bytes = s->reserved;
+	look_soon(s->look);
+	stats->free_bytes = s->look->room.free_bytes;
+	stats->min_free_bytes = disk_floor(s);
+	stats->log_bytes = s->look->room.log_bytes;
 	stats->commits = s->commits;
 	stats->ops = s->ops;
 	stats->commit_us = s->commit_us;

@@ -101,7 +101,8 @@ struct store_op {
 	enum store_kind	 kind;
 	enum store_verdict verdict;		/* set before done() */
 	bool		 body_lost;		/* its file could not be synced: the kernel
-						 * says so once, so never try it again */
+						 * says so once, so never try it again;
+						 * or, LOAD: is not there any more */
 	void		(*done)(struct store_op *);
 	void		*arg;			/* the caller's */
 
@@ -241,6 +242,9 @@ struct store_stats {
 	uint64_t	 tasks, max_tasks;
 	uint64_t	 bytes, max_bytes;	/* kept */
 	uint64_t	 reserved_bytes;
+	uint64_t	 free_bytes;		/* on the disk, a moment ago */
+	uint64_t	 min_free_bytes;	/* ... below which it is full */
+	uint64_t	 log_bytes;		/* of the back-end's own log */
 	uint64_t	 commits;		/* batches applied */
 	uint64_t	 ops;			/* changes in them */
 	struct hist	 commit_us;		/* hist_commit_us: of a batch */

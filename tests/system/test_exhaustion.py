@@ -4,15 +4,18 @@ import concurrent.futures
 import contextlib
 import datetime
 import os
+import re
 import resource
+import shutil
 import signal
 import socket
+import sqlite3
 import time
 
 import pytest
 
 from client import (connect, hand_over, parse_cgi, read_all, scgi, scgi_head, until)
-from harness import MASTER_USER, ROOT, descriptors, ended
+from harness import MASTER_USER, ROOT, SOURCE, descriptors
 from starve import (StuckFiles, WallClock, disk, filled, free_bytes, limited, next_descriptor,
                     wrap)
 from test_contract import HELLO, check_problem, gate     # noqa: F401 (a fixture)
@@ -21,6 +24,19 @@ from test_hostile import check_alive, closed_within
 root_only = pytest.mark.skipif(not ROOT, reason="needs to be root")
 NOFILE, NPROC = "nofile", "nproc"
 BIG = b"x" * 200_000
+
+
+def test_every_test_of_the_table_exists():
+    """doc/robustness.md names tests, in every row, and each is there"""
+    with open(f"{SOURCE}/doc/robustness.md") as f:
+        rows = [line for line in f if line.startswith("| ") and "the test |" not in line]
+    assert len(rows) > 30
+    for row in rows:
+        named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", row)
+        assert named, row
+        for file, test in named:
+            with open(f"{SOURCE}/tests/system/{file}") as f:
+                assert f"\ndef {test}(" in f.read(), row
 
 
 def operator(d, path, method="GET"):
@@ -232,7 +248,6 @@ def test_clock_and_turns(make, clock, gate):        # noqa: F811
 
 
 def sqlite_settings(world, base=None, **more):
-    import shutil
     folder = base and os.path.join(base, "db") or world.path("db-exhaustion")
     shutil.rmtree(folder, ignore_errors=True)
     os.mkdir(folder, 0o700)
@@ -276,6 +291,105 @@ def test_full_disk_and_what_runs(make, world, gate):        # noqa: F811
         assert d.wait(large).state in ("failed", "succeeded")
         check_alive(d)
         d.stop()
+
+def work(d, number=200, size=60_000):
+    """Many small commits with much in them."""
+    for _ in range(number):
+        d.submit("/cat", b"x" * size)
+
+
+@root_only
+def test_disk_filled_by_bodies(make, world, gate):      # noqa: F811
+    """Bodies fill the disk up to min-free: 503; what runs can end, and is recorded"""
+    with disk(world, 64) as path:
+        d = make(**sqlite_settings(world, path), spool=os.path.join(path, "spool"), queue=1000,
+                 workers=1, threads=2)
+        tasks = [d.sh(gate.wait + HELLO) for _ in range(2)]
+        for t in tasks:
+            d.wait_state(t, "running")
+        statuses = []
+        while 503 not in statuses and len(statuses) < 60:
+            statuses.append(d.request("POST", "/cat", b"x" * 3_000_000).status)
+        assert set(statuses) == {202, 503} and len(statuses) > 5
+        assert free_bytes(path) > 3_000_000, "a tenth of the disk, or nearly"
+        store = operator(d, "/stats").json["store"]
+        assert store["min_free_bytes"] == (64 << 20) // 10
+        gate.open()
+        assert [d.wait(t).body for t in tasks] == [b"hello"] * 2
+        d.stop()
+
+
+@root_only
+def test_min_free(make, world):
+    """Others fill the disk: below min-free 503 at once; above it 202 again, by itself"""
+    with disk(world, 64) as path:
+        d = make(**sqlite_settings(world, path), spool=os.path.join(path, "spool"), min_free="4M")
+        with filled(path, leave=3_000_000):
+            until(lambda: d.request("POST", "/sh", b"exit").status == 503, "it is noticed")
+            check_problem(d.request("POST", "/sh", b"exit"), 503)
+            until(lambda: "disk-low" in d.log(), "it is said")
+        until(lambda: d.request("POST", "/sh", HELLO.encode()).status == 202, "room again")
+        assert "disk-roomy" in d.log()
+        check_alive(d)
+        d.stop()
+
+
+def test_response_whose_file_is_gone(make, world):
+    """Somebody deletes the file of a response: 500, not "come again"; others are as ever"""
+    d = make(**sqlite_settings(world))
+    large = d.submit("/cat", BIG)
+    d.wait(large)
+    spool = world.path("spare", "spool")
+    for name in os.listdir(spool):
+        os.unlink(os.path.join(spool, name))
+    for _ in range(2):
+        check_problem(d.status(large), 500)
+    assert operator(d, f"/status/{large}/info").json["state"] == "succeeded"
+    assert d.status(large, "DELETE").status == 204
+    check_alive(d)
+    d.stop()
+
+
+def test_foreign_reader_of_the_database(make, world):
+    """A reader that never ends: the log grows, and that is to be seen and said"""
+    settings = sqlite_settings(world, keep=600)
+    d = make(**settings)
+    path = settings["store"].partition(":")[2]
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM tasks").fetchone()
+        work(d)
+
+        def log_bytes():
+            return operator(d, "/stats").json["store"]["log_bytes"]
+        until(lambda: log_bytes() > 10_000_000, "it is seen")
+        assert b"deferd_store_log_bytes" in operator(d, "/metrics").body
+        os.truncate(path + "-wal", 300 << 20)       # its end is empty: SQLite does not mind
+        until(lambda: log_bytes() and "store-log-long" in d.log(), "it is said")
+        reader.rollback()
+    reader.close()
+    check_alive(d)
+    d.stop()
+
+
+def test_log_of_the_database_deleted(make, world):
+    """Somebody deletes the -wal: it is said, and no task is lost in a crash"""
+    settings = sqlite_settings(world, keep=600)
+    d = make(**settings)
+    before = d.sh(HELLO)
+    d.wait(before)
+    os.unlink(settings["store"].partition(":")[2] + "-wal")
+    until(lambda: operator(d, "/stats") and "store-log-gone" in d.log(), "it is said")
+    after = d.sh(HELLO)
+    d.wait(after)
+    commits = operator(d, "/stats").json["store"]["commits"]
+    d.submit("/sh", HELLO.encode())
+    until(lambda: operator(d, "/stats").json["store"]["commits"] >= commits + 2, "all is written")
+    os.kill(d.master(), signal.SIGKILL)
+    until(lambda: tries(d.status, before), "there is another")
+    assert d.wait(before).body == d.wait(after).body == b"hello"
+    check_alive(d)
+    d.stop()
 
 
 # ---- slow ones -----------------------------------------------------------------
@@ -371,10 +485,10 @@ def test_ten_thousand_silent_ones(make, limit):
 
 
 def tries(question, *args):
-    """True, or False where the socket has no room for one more in its backlog."""
+    """True, or False where nobody listens, or the backlog has no room for one more."""
     try:
         question(*args)
-    except BlockingIOError:
+    except (OSError, AssertionError):
         return False
     return True
 
