@@ -19,7 +19,7 @@ from harness import MASTER_USER, ROOT, SOURCE, descriptors
 from starve import (StuckFiles, WallClock, disk, filled, free_bytes, limited, next_descriptor,
                     wrap)
 from test_contract import HELLO, check_problem, gate     # noqa: F401 (a fixture)
-from test_hostile import check_alive, closed_within
+from test_hostile import check_alive
 
 root_only = pytest.mark.skipif(not ROOT, reason="needs to be root")
 NOFILE, NPROC = "nofile", "nproc"
