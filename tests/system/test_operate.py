@@ -6,6 +6,7 @@ top of daemon/master/operate.h, and what it must not be asked for by others.
 import os
 import pwd
 import re
+import sqlite3
 import stat
 import subprocess
 import threading
@@ -676,6 +677,29 @@ def ask_as(user, path):
         said = f.read()
     os.waitpid(pid, 0)
     return said or None
+
+
+def test_list_of_what_cannot_be_read(operate, world):
+    """a task that the store cannot read is listed all the same, with what the table knows"""
+    if not find_build("deferd-check"):
+        pytest.skip("built without SQLite")
+    path = world.path("out", "list.db")
+    d, op = operate(store="sqlite:" + path)
+    task = d.sh(PLAIN + "echo x")
+    d.wait(task)
+    [whole] = op.get("/tasks").json["tasks"]
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("ALTER TABLE responses RENAME TO away")
+    [bare] = op.get("/tasks").json["tasks"]
+    page = op.get("/tasks", extra=HTML)
+    db.execute("ALTER TABLE away RENAME TO responses")
+    db.close()
+    for name in ("id", "link", "state", "route", "created", "finished", "attempts"):
+        assert bare[name] == whole[name] is not None, name
+    assert whole["path"] and whole["size"] == 2
+    assert bare["path"] is bare["size"] is bare["status"] is bare["started"] is None
+    assert page.status == 200 and task in page.body.decode()
+    assert op.get("/tasks").json["tasks"][0]["size"] == 2
 
 
 @root_only
