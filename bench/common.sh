@@ -165,7 +165,7 @@ nginx_deferd()
 # name: its value in a line of name=value
 value()
 {
-	sed -n "s/.*\\b$1=\\([0-9.]*\\).*/\\1/p"
+	sed -n "s/.*\\b$1=\\([-0-9.]*\\).*/\\1/p"
 }
 
 # requests per second of bench/http, at $port, for $seconds

@@ -14,7 +14,7 @@ packages_tests="python3 python3-pytest curl apache2-bin nginx lighttpd chromium
 
 # What bench/run.sh measures against.
 packages_bench="apache2-bin nginx libfcgi-bin libfcgi-dev gunicorn python3-flask
-	python3-flask-restful celery python3-redis redis-server sqlite3"
+	python3-flask-restful celery python3-redis redis-server sqlite3 gnuplot-nox"
 
 # packages_missing NAME...: those that are not installed
 packages_missing()
