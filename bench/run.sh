@@ -51,7 +51,7 @@ cleanup()
 	trap - EXIT
 	trap '' INT TERM HUP
 	[ -z "$running" ] || { kill -s TERM -- "-$running"; wait "$running"; }
-	rm -f "$lines"
+	rm -f "$lines" "$lines.row"
 }
 trap cleanup EXIT
 trap 'exit 1' INT TERM HUP
