@@ -34,6 +34,6 @@ void	report_pools(FILE *out, const json_t *stats, size_t width);
  * The tasks that have run longest, from what GET /tasks gives; `rows` lines at
  * most, the title included.
  */
-void	report_running(FILE *out, const json_t *tasks, size_t rows, size_t width);
+void	report_running(FILE *out, const json_t *list, size_t rows, size_t width);
 
 #endif

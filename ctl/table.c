@@ -72,6 +72,7 @@ measure(const struct table *t, size_t wide[COLUMNS_MAX])
 {
 	size_t sum = GAP * (t->ncolumns - 1);
 
+	assert(t->ncolumns > 0);
 	for (size_t i = 0; i < t->ncolumns; i++)
 		wide[i] = text_columns(t->column[i].title);
 	for (size_t i = 0; i < t->ncells; i++) {

@@ -265,10 +265,10 @@ spawn_kill_groups(const struct slate *slate, pid_t worker,
 	}
 	while ((pid = fork()) < 0 && tries++ < FORK_TRIES)
 		poll(NULL, 0, 10);
-	if (pid < 0)
+	if (pid < 0) {
 		log_error("groups-unkilled pid=%ld error=%m", (long)worker);
-	if (pid < 0)
 		return;
+	}
 	if (pid == 0) {
 		if (setgroups(0, NULL) < 0 || become(user) < 0)
 			_exit(1);

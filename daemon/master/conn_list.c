@@ -64,11 +64,10 @@ status_of(const struct task *t, const struct blob *head)
 static const char *
 cut(char out[LISTED_TEXT_MAX + 1], const char *text)
 {
-	size_t len;
+	size_t len = LISTED_TEXT_MAX;
 
-	if (text == NULL || (len = strlen(text)) <= LISTED_TEXT_MAX)
+	if (text == NULL || strlen(text) <= LISTED_TEXT_MAX)
 		return text;
-	len = LISTED_TEXT_MAX;
 	while (len > LISTED_TEXT_MAX - 4 &&
 	    ((unsigned char)text[len] & 0xc0) == 0x80)
 		len--;

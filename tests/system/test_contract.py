@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pytest
 
-from client import connect, curl, netstring, parse_cgi, read_all, scgi_head, until
+from client import connect, netstring, parse_cgi, read_all, scgi_head, until
 from harness import NO_TASK, ended
 
 ID = re.compile(r"[0-9a-f]{32}\Z")

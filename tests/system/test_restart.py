@@ -7,7 +7,6 @@ socket is held by somebody else, as systemd does.  DEFERD_RESTARTS says how
 many there are in a row; tests/restart.sh does fifty.
 """
 
-import concurrent.futures
 import http.client
 import os
 import random
