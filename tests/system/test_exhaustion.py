@@ -153,10 +153,10 @@ def test_no_process_for_a_task(make):
 def test_no_process_for_a_worker(make):
     """The launcher cannot start a worker as `run-as`: it tries again, tasks wait"""
     d = make(workers=1, routes='route "/sh/*" {{ exec = "{cgi}/sh.cgi" }}')
-    with limited([d.launcher()], NPROC, 1):
+    with limited([d.launcher()], NPROC, 0):
         os.kill(d.workers()[0], signal.SIGKILL)
-        task = d.sh(HELLO)
         until(lambda: "start-failed" in d.log(), "it tries")
+        task = d.sh(HELLO)
         assert d.status(task).state == "queued"
     assert d.wait(task, 60).body == b"hello"
 
