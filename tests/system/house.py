@@ -34,10 +34,16 @@ ANSWER = 'route "/*" { module = "answer.so"  env = { "ANSWER_SECONDS=0" } }\n'
 HIDDEN = "/usr/lib/apache2/modules/mod_%s.so"
 
 SYSTEMCTL = """#!/bin/sh
-# systemctl VERB [--now] UNIT: as much of it as the documents use
+# systemctl VERB [--now] UNIT...: as much of it as the documents use.  No socket is
+# held here, so that one is started or stopped says nothing.
 verb=$1; shift
 [ "$1" = --now ] && shift
-unit=$1
+if [ $# -gt 1 ]; then
+	for each; do "$0" "$verb" "$each" || exit; done
+	exit 0
+fi
+unit=${{1%.service}}
+[ "$unit" != deferd.socket ] || exit 0
 pid=$(cat "{house}/run/$unit.pid" 2>/dev/null)
 alive() {{ [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; }}
 stop() {{
