@@ -62,7 +62,14 @@ read_problem(struct talk *t, const char *about)
 static int
 code_of(const struct talk *t)
 {
-	return t->status == 400 ? EXIT_USAGE : EXIT_NO;
+	switch (t->status) {
+	case 400:
+		return EXIT_USAGE;
+	case 421:
+		return EXIT_AWAY;
+	default:
+		return EXIT_NO;
+	}
 }
 
 int
@@ -82,10 +89,15 @@ open_quietly(struct talk *t, const struct ctl *ctl,
 
 	if (end != TALK_ANSWERED)
 		return end == TALK_WOKEN ? ASK_WOKEN : EXIT_AWAY;
-	if (t->status < 300)
+	if (t->status >= 300) {
+		read_problem(t, about);
+		return code_of(t);
+	}
+	if (q->status == 0 || t->status == q->status)
 		return EXIT_DONE;
-	read_problem(t, about);
-	return code_of(t);
+	snprintf(t->why, sizeof(t->why), "the daemon's answer makes no sense: "
+	    "status %d instead of %d", t->status, q->status);
+	return EXIT_AWAY;
 }
 
 int
@@ -131,9 +143,9 @@ ask_print(const struct ctl *ctl, const struct talk_question *q,
 	return code;
 }
 
-/* The body of an open answer. */
+/* The body of an open answer; *doc is the caller's in any case. */
 static int
-read_document(struct talk *t, json_t **doc)
+read_document(struct talk *t, const struct talk_question *q, json_t **doc)
 {
 	struct buf body;
 	int code = EXIT_DONE;
@@ -144,6 +156,11 @@ read_document(struct talk *t, json_t **doc)
 	} else if ((*doc = parse(&body)) == NULL) {
 		snprintf(t->why, sizeof(t->why),
 		    "the daemon's answer is no JSON");
+		code = EXIT_AWAY;
+	} else if (q->member != NULL && doc_at(*doc, q->member) == NULL) {
+		snprintf(t->why, sizeof(t->why),
+		    "the daemon's answer makes no sense: it has no %s",
+		    q->member);
 		code = EXIT_AWAY;
 	}
 	buf_fini(&body);
@@ -159,7 +176,7 @@ ask_quietly(const struct ctl *ctl, const struct talk_question *q,
 
 	*doc = NULL;
 	if (code == EXIT_DONE)
-		code = read_document(&t, doc);
+		code = read_document(&t, q, doc);
 	memcpy(why, t.why, sizeof(t.why));
 	talk_close(&t);
 	return code;

@@ -3,7 +3,8 @@
  *
  * All give an exit code: EXIT_DONE for an answer of the 200s; EXIT_NO for
  * another, whose problem document (RFC 9457) has been said, but EXIT_USAGE for
- * a 400; EXIT_AWAY.
+ * a 400; EXIT_AWAY, also for an answer that is not the expected one, or that
+ * is from another socket than the operator's (421).
  */
 #ifndef CTL_ASK_H
 #define CTL_ASK_H

@@ -29,7 +29,8 @@ show(const char *report)
 static int
 ask(const struct ctl *ctl, bool as_json)
 {
-	struct talk_question q = { .method = "POST", .path = "/check" };
+	struct talk_question q = { .method = "POST", .path = "/check",
+		.status = 200 };
 	const json_t *sound;
 	const char *report;
 	json_t *doc;

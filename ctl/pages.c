@@ -25,6 +25,7 @@ ask(const struct pages *p, const json_t *before, int64_t until_ms,
 	struct talk_question q = {
 		.method = "GET", .path = "/tasks",
 		.patience_s = ASK_PATIENCE_S,
+		.status = 200, .member = "tasks",
 	};
 	struct buf query;
 	int code;

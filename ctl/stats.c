@@ -32,6 +32,7 @@ ask(const struct ctl *ctl, bool as_json)
 	struct talk_question q = {
 		.method = "GET", .path = "/stats",
 		.patience_s = ASK_PATIENCE_S,
+		.status = 200, .member = "totals",
 	};
 	json_t *stats;
 	int code;

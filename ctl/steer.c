@@ -12,10 +12,12 @@
 
 /* A POST without a body, by a command without arguments. */
 static int
-command(const struct ctl *ctl, int argc, char **argv, const char *path)
+command(const struct ctl *ctl, int argc, char **argv, const char *path,
+    int status)
 {
 	struct talk_question q = {
 		.method = "POST", .path = path, .patience_s = ASK_PATIENCE_S,
+		.status = status,
 	};
 
 	if (getopt(argc, argv, "") != -1 || optind != argc)
@@ -26,34 +28,35 @@ command(const struct ctl *ctl, int argc, char **argv, const char *path)
 int
 steer_pause(const struct ctl *ctl, int argc, char **argv)
 {
-	return command(ctl, argc, argv, "/pause");
+	return command(ctl, argc, argv, "/pause", 204);
 }
 
 int
 steer_resume(const struct ctl *ctl, int argc, char **argv)
 {
-	return command(ctl, argc, argv, "/resume");
+	return command(ctl, argc, argv, "/resume", 204);
 }
 
 int
 steer_drain(const struct ctl *ctl, int argc, char **argv)
 {
-	return command(ctl, argc, argv, "/drain");
+	return command(ctl, argc, argv, "/drain", 202);
 }
 
 int
 steer_restart(const struct ctl *ctl, int argc, char **argv)
 {
-	return command(ctl, argc, argv, "/restart");
+	return command(ctl, argc, argv, "/restart", 202);
 }
 
 /* Asks for a document, by a command without arguments. */
 static int
 ask(const struct ctl *ctl, int argc, char **argv, const char *method,
-    const char *path, json_t **doc)
+    const char *path, const char *member, json_t **doc)
 {
 	struct talk_question q = {
 		.method = method, .path = path, .patience_s = ASK_PATIENCE_S,
+		.status = 200, .member = member,
 	};
 
 	*doc = NULL;
@@ -66,7 +69,7 @@ int
 steer_reload(const struct ctl *ctl, int argc, char **argv)
 {
 	json_t *doc;
-	int code = ask(ctl, argc, argv, "POST", "/reload", &doc);
+	int code = ask(ctl, argc, argv, "POST", "/reload", "generation", &doc);
 	const char *names = doc_text(doc, "needs_restart");
 
 	if (code == EXIT_DONE)
@@ -82,7 +85,7 @@ steer_ping(const struct ctl *ctl, int argc, char **argv)
 {
 	char text[UNITS_TEXT];
 	json_t *doc;
-	int code = ask(ctl, argc, argv, "GET", "/ping", &doc);
+	int code = ask(ctl, argc, argv, "GET", "/ping", "version", &doc);
 	const char *version = doc_text(doc, "version");
 	const char *state = doc_text(doc, "state");
 

@@ -61,7 +61,9 @@ add_usual(struct buf *b, const struct talk_question *q)
 	char length[24];
 
 	snprintf(length, sizeof(length), "%" PRIu64, q->body_size);
+	/* the operator's: whatever listens for clients must refuse it */
 	return scgi_add(b, "CONTENT_LENGTH", length) ||
+	    scgi_add(b, "DEFERD_OPERATOR", "1") ||
 	    scgi_add(b, "SCGI", "1") ||
 	    scgi_add(b, "GATEWAY_INTERFACE", "CGI/1.1") ||
 	    scgi_add(b, "SERVER_SOFTWARE", "deferctl/" PACKAGE_VERSION) ||

@@ -39,6 +39,9 @@ struct talk_question {
 	uint64_t	 body_size;
 	int		 patience_s;	/* without a byte from there; 0: endless */
 	int		 wake_fd;	/* 0: none; readable: no longer wanted */
+	/* for ask.h: what an answer of the 200s is, or it makes no sense */
+	int		 status;	/* 0: any */
+	const char	*member;	/* the document has it */
 };
 
 struct talk {

@@ -37,6 +37,7 @@ ask(struct top *top, const char *path, const char *query, json_t **doc)
 	struct talk_question q = {
 		.method = "GET", .path = path, .query = query,
 		.patience_s = PATIENCE_S, .wake_fd = screen_events(),
+		.status = 200, .member = "tasks",
 	};
 
 	return ask_quietly(top->ctl, &q, NULL, doc, top->why);

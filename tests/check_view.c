@@ -419,6 +419,7 @@ static const struct {
 	{ PROBLEM_NO_TASK, 404, false, "no-task" },
 	{ PROBLEM_METHOD, 405, false, "method-not-allowed" },
 	{ PROBLEM_BODY_LARGE, 413, false, "body-too-large" },
+	{ PROBLEM_NOT_CONTROL, 421, false, "not-control" },
 	{ PROBLEM_KEY_REUSED, 422, false, "key-reused" },
 	{ PROBLEM_MANY, 429, true, "too-many" },
 	{ PROBLEM_HEAD_LARGE, 431, false, "head-too-large" },

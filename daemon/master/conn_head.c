@@ -11,6 +11,7 @@
 #include "daemon/log.h"
 #include "daemon/master/accept.h"
 #include "daemon/master/conn_priv.h"
+#include "daemon/master/operate.h"
 #include "daemon/master/owner.h"
 #include "ipc/sock.h"
 
@@ -34,6 +35,10 @@ act(struct conn *c)
 
 	if (c->trusted && conn_operate(c))
 		return;
+	if (!c->trusted && operate_is_meant(&c->req)) {
+		conn_refuse(c, PROBLEM_NOT_CONTROL, NULL);
+		return;
+	}
 	route_decide(&c->req, c->env->conf, c->trusted, &to);
 	prefer_parse(&c->prefer, scgi_find(&c->req.scgi, "HTTP_PREFER"));
 	if (to.is_link && (t = find_task(c, &to)) == NULL) {

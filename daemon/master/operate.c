@@ -58,6 +58,12 @@ operate_decide(const struct request *req, unsigned int *allow)
 	    OPERATE_NOT_ALLOWED;
 }
 
+bool
+operate_is_meant(const struct request *req)
+{
+	return is(req, "DEFERD_OPERATOR", "1");
+}
+
 /* "https://host:port" is of "host:port"; "null" is of nobody. */
 static bool
 is_of_host(const char *origin, const char *host)

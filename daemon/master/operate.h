@@ -13,6 +13,10 @@
  * to the route nevertheless (deferctl submit sends it; no header of an HTTP
  * request can become that variable).
  *
+ * The other way round, a request with the variable DEFERD_OPERATOR=1 is meant
+ * for the control socket, and refused where it is not: all that deferctl sends
+ * has it, lest /drain becomes a task because somebody named the wrong socket.
+ *
  * A web server may have the control socket mounted behind a password.  Then a
  * page of any other site could make the operator's browser, which sends that
  * password along, post to it.  So requests that change something and come
@@ -63,6 +67,9 @@ enum operate_action {
 /* Of a request on the control socket; *allow: a mask of methods, or 0. */
 enum operate_action
 	operate_decide(const struct request *, unsigned int *allow);
+
+/* Whether it must have come over the control socket: DEFERD_OPERATOR. */
+bool	operate_is_meant(const struct request *);
 
 /*
  * Whether a browser says that a page of another site has made this request,

@@ -10,6 +10,7 @@ const char *const problem_names[PROBLEM_N] = {
 	[PROBLEM_NO_TASK] = "no-task",
 	[PROBLEM_METHOD] = "method-not-allowed",
 	[PROBLEM_BODY_LARGE] = "body-too-large",
+	[PROBLEM_NOT_CONTROL] = "not-control",
 	[PROBLEM_KEY_REUSED] = "key-reused",
 	[PROBLEM_MANY] = "too-many",
 	[PROBLEM_HEAD_LARGE] = "head-too-large",

@@ -15,6 +15,7 @@ enum problem {
 	PROBLEM_NO_TASK,		/* 404 */
 	PROBLEM_METHOD,			/* 405 + Allow */
 	PROBLEM_BODY_LARGE,		/* 413 */
+	PROBLEM_NOT_CONTROL,		/* 421, to an operator at the wrong socket */
 	PROBLEM_KEY_REUSED,		/* 422 */
 	PROBLEM_MANY,			/* 429 + Retry-After */
 	PROBLEM_HEAD_LARGE,		/* 431 */

@@ -13,7 +13,7 @@ import pytest
 
 from client import scgi, until
 from conftest import missing
-from harness import NO_TASK, SOURCE, alive, find_build
+from harness import NO_TASK, SOURCE, find_build
 
 DONE, NO, USAGE, AWAY = range(4)
 OK = "printf 'Content-Type: text/plain\\n\\nfine'\n"
@@ -132,6 +132,29 @@ def test_nonsense(world, ctl, answer):
     with fake_daemon(world, ctl, answer):
         for args in (["list"], ["ping"], ["stats"]):
             ctl.refused(*args, code=AWAY)
+
+
+@pytest.mark.parametrize("args", [
+    ["ping"], ["stats"], ["stats", "--json"], ["pause"], ["resume"], ["reload"], ["drain"],
+    ["restart"], ["list"], ["list", "--json"], ["top"], ["check"], ["show", NO_TASK],
+    ["wait", NO_TASK], ["cancel", NO_TASK], ["log", NO_TASK], ["submit", "/x"]])
+def test_data_socket(make, ctl, args):
+    """3: what clients use is not for the operator, and there nothing becomes a task"""
+    d = make(routes='route "/*" {{ exec = "{cgi}/cat.cgi" }}')
+    data = ctl.refused("-s", d.socket, *args, code=AWAY)
+    assert "control socket" in data and "(421)" in data
+    assert ctl.json("stats")["totals"]["accepted"] == 0
+
+
+@pytest.mark.parametrize("status, args", [
+    (202, ["ping"]), (200, ["ping"]), (202, ["stats"]), (200, ["stats"]), (202, ["pause"]),
+    (202, ["resume"]), (204, ["drain"]), (200, ["restart"]), (202, ["reload"]),
+    (200, ["reload"]), (202, ["list"]), (202, ["top"]), (202, ["check"])])
+def test_another_answer(world, ctl, status, args):
+    """3: a status, or a document, that is not that of the command"""
+    head = f"Status: {status} Fine\r\nContent-Type: application/json\r\n\r\n"
+    with fake_daemon(world, ctl, head.encode() + b'{"id":"x","state":"queued"}'):
+        assert "makes no sense" in ctl.refused(*args, code=AWAY)
 
 
 @contextlib.contextmanager
@@ -737,7 +760,7 @@ def test_terminal_gets_no_escapes(daemon, ctl, terminal):
     terminal.type(f"clear; {ctl.program} log {task}; echo; echo end")
     terminal.is_shown("^end")
     assert "\\x1b[2J\\x1b]0;evil\\x07\\xff" in terminal.text()
-    task = f"printf 'Content-Type: text/plain\\n\\n\\033[2Jx'"
+    task = "printf 'Content-Type: text/plain\\n\\n\\033[2Jx'"
     assert ctl.sh(task, "-w") == "\x1b[2Jx"
 
 

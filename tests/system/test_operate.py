@@ -129,6 +129,17 @@ def test_nothing_of_it_on_the_data_socket(operate):
     assert op.state() == "serving"
 
 
+def test_who_means_the_operator_is_told(operate):
+    """DEFERD_OPERATOR=1: refused on the data socket, and no header can say so"""
+    d, op = operate(routes=ANY)
+    asked = [("DEFERD_OPERATOR", "1")]
+    for path in GET + POST + ("/x", f"/status/{NO_TASK}"):
+        problem(d.request("POST", path, extra=asked), "not-control", 421)
+    assert op.get("/ping", extra=asked).status == 200
+    for name in ("HTTP_DEFERD_OPERATOR", "DEFERD_OPERATORS"):
+        assert d.request("POST", "/pause", extra=[(name, "1")]).status == 202
+
+
 def test_a_submission_is_one(operate):
     """DEFERD_SUBMIT=1: the route's, also on the control socket; no header can say so"""
     d, op = operate(routes=ANY)
@@ -401,7 +412,7 @@ def test_what_is_said_of_a_task(operate, world):
     d.wait(bad)
     file, code = held(world, "said")
     running = d.sh("printf '42 rendering\\n' >&3\n" + code)
-    until(lambda: op.tasks(f"state=running")[0]["progress"], "it has told its progress")
+    until(lambda: op.tasks("state=running")[0]["progress"], "it has told its progress")
     queued = d.submit("/env/a%20b", method="GET")
     tasks = op.tasks()
     os.unlink(file)
