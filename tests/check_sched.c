@@ -1137,6 +1137,31 @@ START_TEST(end_cannot_be_committed)
 }
 END_TEST
 
+/* A store that commits nothing is asked less and less often, until it does. */
+START_TEST(retries_back_off)
+{
+	int64_t began;
+	struct sub *a;
+	struct frame f;
+
+	start();
+	a = submitted(ROUTE_EXEC, SCHED_ACCEPTED);
+	f = got_run(w, a);
+	forced[STORE_MOVE] = STORE_FAILED;
+	rig_done(w, &f, OUTCOME_SUCCEEDED);
+	began = clock_mono_ms();
+	RIG_UNTIL(&rig, sched->retry_s == 4);
+	ck_assert_int_ge(clock_mono_ms() - began, 3000);
+	RIG_UNTIL(&rig, evtimer_pending(sched->retry, NULL));
+	forced[STORE_MOVE] = STORE_OK;
+	began = clock_mono_ms();
+	submitted(ROUTE_EXEC, SCHED_ACCEPTED);
+	UNTIL_STATE(a, TASK_SUCCEEDED);
+	ck_assert_int_lt(clock_mono_ms() - began, 3500);
+	ck_assert_int_eq(sched->retry_s, 1);
+}
+END_TEST
+
 /* --- cancel and remove -------------------------------------------------------------------- */
 
 START_TEST(cancel_queued)
@@ -1939,6 +1964,7 @@ sched_suite(void)
 	tcase_add_test(t, delayed_in_order);
 	tcase_add_test(t, cancelled_is_not_tried_again);
 	tcase_add_loop_test(t, end_cannot_be_committed, 0, 3);
+	tcase_add_test(t, retries_back_off);
 
 	t = add_case(s, "link");
 	tcase_add_test(t, cancel_queued);

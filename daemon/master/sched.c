@@ -8,7 +8,8 @@
 #include "daemon/master/sched_priv.h"
 #include "daemon/master/table.h"
 
-#define RETRY_S		1	/* until the store is asked again */
+#define RETRY_S		1	/* until the store is asked again, ... */
+#define RETRY_MAX_S	30	/* ... doubling while it does not commit */
 
 static struct sched_route *
 route_of(struct sched *s, const struct task *t)
@@ -138,10 +139,33 @@ sched_ask(struct sched *s, struct store_op *op, void (*done)(struct store_op *),
 	store_submit(s->store, op);
 }
 
+/*
+ * What waits for the store need not wait longer: it commits again, or somebody
+ * waits for us.  Not at once, since one operation may fail for what it is.
+ */
+static void
+retry_soon(struct sched *s)
+{
+	const struct timeval tv = { .tv_sec = RETRY_S };
+
+	if (s->retry_s > RETRY_S && evtimer_pending(s->retry, NULL))
+		(void)evtimer_add(s->retry, &tv);
+	s->retry_s = RETRY_S;
+}
+
+static bool
+is_change(const struct store_op *op)
+{
+	return op->kind == STORE_INSERT || op->kind == STORE_MOVE ||
+	    op->kind == STORE_REMOVE;
+}
+
 void
-sched_answered(struct sched *s)
+sched_answered(struct sched *s, const struct store_op *op)
 {
 	s->nops--;
+	if (op->verdict == STORE_OK && is_change(op))
+		retry_soon(s);
 	sched_check_quiet(s);
 }
 
@@ -181,10 +205,20 @@ sched_set_move(struct store_op *op, const struct task *t, enum task_state to,
 void
 sched_retry_later(struct sched *s)
 {
-	struct timeval tv = { .tv_sec = RETRY_S };
+	struct timeval tv = { .tv_sec = s->retry_s };
 
 	if (!evtimer_pending(s->retry, NULL))
 		(void)evtimer_add(s->retry, &tv);
+}
+
+static void
+on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	struct sched *s = arg;
+
+	(void)fd, (void)what;
+	s->retry_s = s->retry_s < RETRY_MAX_S / 2 ? 2 * s->retry_s : RETRY_MAX_S;
+	sched_retry(s);
 }
 
 bool
@@ -204,6 +238,7 @@ void
 sched_drain(struct sched *s)
 {
 	s->draining = true;
+	retry_soon(s);
 	sched_wait_release(s, SIZE_MAX);
 	sched_unfollow_queued(s);
 	sched_dispatch(s);	/* where the drain ends a pause */
@@ -300,10 +335,11 @@ sched_new(struct event_base *base, struct store *store,
 	s->base = base;
 	s->store = store;
 	s->events = *ev;
+	s->retry_s = RETRY_S;
 	table_init(&s->table);
 	stats_init(&s->stats);
 	s->expire = evtimer_new(base, sched_on_expire, s);
-	s->retry = evtimer_new(base, sched_on_retry, s);
+	s->retry = evtimer_new(base, on_retry, s);
 	s->quiet = evtimer_new(base, on_quiet, s);
 	s->later = evtimer_new(base, sched_on_later, s);
 	s->wake = evtimer_new(base, sched_on_wake, s);

@@ -25,6 +25,7 @@ on_changed(struct store_op *op)
 	struct sched *s = c->sched;
 	struct task *t = table_find(&s->table, c->id);
 
+	sched_answered(s, op);
 	if (op->verdict == STORE_FAILED || op->verdict == STORE_FULL) {
 		c->failed = true;
 		sched_retry_later(s);
@@ -35,7 +36,6 @@ on_changed(struct store_op *op)
 		free(c);
 		sched_dispatch(s);
 	}
-	sched_answered(s);
 }
 
 int

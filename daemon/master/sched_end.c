@@ -39,7 +39,7 @@ on_saved(struct store_op *op)
 	struct sched *s = job->arg;
 	struct task *t = table_find(&s->table, job->id);
 
-	sched_answered(s);
+	sched_answered(s, op);
 	if (op->body_lost) {
 		lose_response(s, job);
 		return;

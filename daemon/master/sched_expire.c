@@ -29,15 +29,14 @@ on_left(struct store_op *op)
 	struct leaving *l = op->arg;
 	struct sched *s = l->sched;
 
+	sched_answered(s, op);
 	if (op->verdict == STORE_FAILED || op->verdict == STORE_FULL) {
 		l->failed = true;
 		sched_retry_later(s);
-		sched_answered(s);
 		return;
 	}
 	DL_DELETE(s->leaving, l);
 	free(l);
-	sched_answered(s);
 }
 
 void

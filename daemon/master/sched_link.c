@@ -29,7 +29,7 @@ on_read(struct store_op *op)
 	struct reading *r = op->arg;
 	const struct task *t = table_find(&r->sched->table, r->id);
 
-	sched_answered(r->sched);
+	sched_answered(r->sched, op);
 	r->done(r, t);
 }
 
@@ -87,7 +87,7 @@ on_removed(struct store_op *op)
 	struct sched *s = r->sched;
 	struct task *t = table_find(&s->table, r->id);
 
-	sched_answered(s);
+	sched_answered(s, op);
 	if (op->verdict == STORE_FAILED || op->verdict == STORE_FULL) {
 		r->done(r, REMOVAL_STORE, NULL);
 		return;
@@ -116,7 +116,7 @@ on_cancelled(struct store_op *op)
 	struct task *t = table_find(&s->table, r->id);
 	struct job *job = proc_find(s->proc, r->id);
 
-	sched_answered(s);
+	sched_answered(s, op);
 	if (op->verdict == STORE_LOST && (t == NULL || !unmoved(t, op))) {
 		sched_remove(s, r);
 		return;

@@ -38,6 +38,7 @@ struct sched {
 	struct job	*unsaved;	/* utlist: ends the store could not commit */
 	struct change	*changes;	/* utlist: moves that sched_change() made */
 	struct event	*expire, *retry, *quiet, *later;
+	time_t		 retry_s;	/* how long `retry` waits the next time */
 	struct task	*delayed;	/* utlist: queued, the next to try first */
 	struct leaving	*leaving;	/* utlist: rows of expired tasks */
 	struct waiting	*waiting;	/* uthash, by task: who waits for it */
@@ -84,12 +85,15 @@ void	sched_ask(struct sched *, struct store_op *,
 	    void (*done)(struct store_op *), void *arg);
 
 /* Every done() calls this first: one operation less is under way. */
-void	sched_answered(struct sched *);
+void	sched_answered(struct sched *, const struct store_op *);
 
 /* Tells main soon, when draining, that nothing runs any more. */
 void	sched_check_quiet(struct sched *);
 
-/* The store could not help: it is asked again in a moment. */
+/*
+ * The store could not help: it is asked again in a second; then in two, in
+ * four, ... while it commits nothing.
+ */
 void	sched_retry_later(struct sched *);
 
 /* --- sched_run.c: slots, and starting what is queued ------------------------ */
@@ -110,7 +114,8 @@ void	sched_job_drop(struct sched *, struct job *);
 /* Starts queued tasks as long as there are slots. */
 void	sched_dispatch(struct sched *);
 
-void	sched_on_retry(evutil_socket_t, short, void *);
+/* What the store could not do is asked of it once more. */
+void	sched_retry(struct sched *);
 
 /* for proc.h's struct proc_events */
 void	sched_on_room(void *);

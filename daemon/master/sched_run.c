@@ -78,7 +78,7 @@ on_started(struct store_op *op)
 	struct sched *s = job->arg;
 	struct task *t = table_find(&s->table, job->id);
 
-	sched_answered(s);
+	sched_answered(s, op);
 	if (op->verdict == STORE_FAILED || op->verdict == STORE_FULL) {
 		put_back(s, job);
 		return;
@@ -99,7 +99,7 @@ on_loaded(struct store_op *op)
 	struct sched *s = job->arg;
 	struct task *t = table_find(&s->table, job->id);
 
-	sched_answered(s);
+	sched_answered(s, op);
 	if (op->verdict == STORE_OK) {
 		job->request = op->message;
 		op->message = MESSAGE_EMPTY;
@@ -191,12 +191,10 @@ sched_on_room(void *arg)
 }
 
 void
-sched_on_retry(evutil_socket_t fd, short what, void *arg)
+sched_retry(struct sched *s)
 {
-	struct sched *s = arg;
 	struct job *list = s->unsaved, *job, *tmp;
 
-	(void)fd, (void)what;
 	s->unsaved = NULL;
 	DL_FOREACH_SAFE(list, job, tmp) {
 		DL_DELETE(list, job);

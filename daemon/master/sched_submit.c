@@ -125,7 +125,7 @@ on_inserted(struct store_op *op)
 	struct task *t = sub->task;
 	struct job *job = sub->job;
 
-	sched_answered(s);
+	sched_answered(s, op);
 	if (job == NULL)
 		s->routes[sub->route].narriving--;
 	if (op->verdict != STORE_OK) {
@@ -233,7 +233,7 @@ on_looked(struct store_op *op)
 	const struct task *first = op->verdict == STORE_TAKEN ?
 	    table_find(&sub->sched->table, op->id) : NULL;
 
-	sched_answered(sub->sched);
+	sched_answered(sub->sched, op);
 	sub->request = op->message;
 	if (first != NULL)
 		sub->done(sub, op->same ? SCHED_SHARED : SCHED_CLAIMED,
