@@ -30,6 +30,8 @@ static const struct {
 	enum operate_action action;
 	bool		 look;
 } known[] = {
+	{ "", OPERATE_HOME, true },
+	{ "/", OPERATE_HOME, true },
 	{ "/tasks", OPERATE_TASKS, true },
 	{ "/stats", OPERATE_STATS, true },
 	{ "/metrics", OPERATE_METRICS, true },
@@ -87,7 +89,7 @@ START_TEST(submitting)
 END_TEST
 
 static const char *const unknown[] = {
-	"/", "", "/task", "/tasks/", "/tasks/x", "/Tasks", "//tasks", "tasks",
+	"/task", "/tasks/", "/tasks/x", "/Tasks", "//tasks", "tasks",
 	"/status/tasks", "/pause/now", "/stats.json",
 };
 

@@ -127,6 +127,9 @@ conn_operate(struct conn *c)
 		return true;
 	}
 	switch (operate_decide(&c->req, &allow)) {
+	case OPERATE_HOME:
+		conn_reply(c, view_see(&c->answer, &c->req, "/tasks"));
+		break;
 	case OPERATE_TASKS:
 		conn_list(c);
 		break;

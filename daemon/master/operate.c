@@ -14,6 +14,8 @@ static const struct resource {
 	unsigned int	 methods;
 	enum operate_action action;
 } resources[] = {
+	{ "", LOOKING, OPERATE_HOME },
+	{ "/", LOOKING, OPERATE_HOME },
 	{ "/tasks", LOOKING, OPERATE_TASKS },
 	{ "/stats", LOOKING, OPERATE_STATS },
 	{ "/metrics", LOOKING, OPERATE_METRICS },
@@ -43,13 +45,19 @@ is(const struct request *req, const char *variable, const char *value)
 	return is != NULL && strcmp(is, value) == 0;
 }
 
+bool
+operate_is_submission(const struct request *req)
+{
+	return is(req, "DEFERD_SUBMIT", "1");
+}
+
 enum operate_action
 operate_decide(const struct request *req, unsigned int *allow)
 {
 	const struct resource *r = find(req->path);
 
 	*allow = 0;
-	if (r == NULL || is(req, "DEFERD_SUBMIT", "1"))
+	if (r == NULL || operate_is_submission(req))
 		return OPERATE_NOTHING;
 	*allow = r->methods | BIT(METHOD_OPTIONS);
 	if (r->methods & BIT(req->method))

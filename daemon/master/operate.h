@@ -1,6 +1,7 @@
 /*
  * operate - what the control socket knows beside tasks and their links.
  *
+ *	GET	/				leads to /tasks
  *	GET	/tasks /stats /metrics /ping	looking
  *	POST	/pause /resume			accept, but do not start
  *	POST	/reload /drain /restart		what the launcher does
@@ -8,10 +9,10 @@
  *
  * All of that, and <link>/log, is the operator's: who connects to the control
  * socket is the daemon's own user, root, or one of `control-peers`.  On the
- * data socket these paths are a route's, if any.  On the control socket they
- * hide a route of that name; a request with the variable DEFERD_SUBMIT=1 goes
- * to the route nevertheless (deferctl submit sends it; no header of an HTTP
- * request can become that variable).
+ * data socket these paths are a route's, if any.  On the control socket there
+ * are no routes, lest a mistyped address becomes a task, but for a request
+ * with the variable DEFERD_SUBMIT=1 (deferctl submit sends it; no header of an
+ * HTTP request can become that variable).
  *
  * The other way round, a request with the variable DEFERD_OPERATOR=1 is meant
  * for the control socket, and refused where it is not: all that deferctl sends
@@ -49,6 +50,7 @@
 
 enum operate_action {
 	OPERATE_NOTHING,	/* the path is none of these: see route.h */
+	OPERATE_HOME,		/* leads to the tasks */
 	OPERATE_TASKS,
 	OPERATE_STATS,
 	OPERATE_METRICS,
@@ -67,6 +69,9 @@ enum operate_action {
 /* Of a request on the control socket; *allow: a mask of methods, or 0. */
 enum operate_action
 	operate_decide(const struct request *, unsigned int *allow);
+
+/* Whether it may become a task on the control socket: DEFERD_SUBMIT. */
+bool	operate_is_submission(const struct request *);
 
 /* Whether it must have come over the control socket: DEFERD_OPERATOR. */
 bool	operate_is_meant(const struct request *);

@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "daemon/master/operate.h"
 #include "daemon/master/route.h"
 
 #define BIT(method)	(1u << (method))
@@ -101,6 +102,8 @@ route_decide(const struct request *req, const struct conf *conf,
 	*to = (struct route_to){ 0 };
 	if (strncmp(req->path, LINK_PREFIX, len) == 0)
 		decide_link(req, req->path + len, trusted, to);
+	else if (trusted && !operate_is_submission(req))
+		to->action = ROUTE_NOT_FOUND;
 	else
 		decide_route(req, conf, to);
 }

@@ -34,7 +34,8 @@ struct route_to {
 	unsigned int	 allow;		/* mask for Allow */
 };
 
-/* `trusted`: the operator asks, who sees more at a link (operate.h). */
+/* `trusted`: the operator asks, who sees more at a link, and submits only what
+ * says so (operate.h). */
 void	route_decide(const struct request *, const struct conf *,
 	    bool trusted, struct route_to *);
 
