@@ -12,7 +12,7 @@ import subprocess
 import pytest
 
 from client import until
-from harness import MASTER_USER, ROOT, SANITIZED, SOURCE, WORKER_USER, field
+from harness import ROOT, SANITIZED, SOURCE, WORKER_USER, field
 from test_users import TYPE, root_only
 
 HELLO = "printf 'Content-Type: text/plain\\n\\nhello'"
