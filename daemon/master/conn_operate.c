@@ -164,8 +164,7 @@ conn_operate(struct conn *c)
 		conn_reply(c, view_no_content(&c->answer, NULL, allow));
 		break;
 	case OPERATE_NOT_ALLOWED:
-		conn_reply(c, view_problem(&c->answer, PROBLEM_METHOD, NULL,
-		    NULL, allow));
+		conn_refuse_method(c, NULL, allow);
 		break;
 	default:
 		return false;

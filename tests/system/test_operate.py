@@ -118,6 +118,15 @@ def test_other_methods(operate):
     assert op.state() == "serving" and d.process.poll() is None
 
 
+def test_other_methods_are_counted(operate):
+    """As every other refusal: in the statistics and in the log"""
+    d, op = operate()
+    for path in ("/tasks", "/pause"):
+        assert op.request("PUT", path).status == 405
+    assert op.get("/stats").json["refused"]["method-not-allowed"] == 2
+    until(lambda: "reason=method-not-allowed method=PUT path=/pause" in d.log(), "it is logged")
+
+
 ANY = 'route "/*" {{ exec = "{cgi}/cat.cgi" }}'
 
 
@@ -151,6 +160,26 @@ def test_a_submission_is_one(operate):
             assert op.request("PUT", path, extra=[(name, "1")]).status == 405
     assert op.state() == "serving"
     assert op.get(f"/status/{NO_TASK}", extra=[("DEFERD_SUBMIT", "1")]).status == 404
+
+
+def test_only_a_submission_is_one(operate):
+    """What is no resource is not there: opening an address starts nothing"""
+    d, op = operate(routes=ANY)
+    for path in ("/x", "/tasks/", "/favicon.ico", "/status"):
+        for method in ("GET", "POST", "PUT", "OPTIONS"):
+            problem(op.request(method, path), "no-route", 404)
+            problem(op.request(method, path, extra=[("DEFERD_SUBMIT", "0")]), "no-route", 404)
+        assert op.get(path, extra=[("DEFERD_SUBMIT", "1")]).status == 202
+    assert op.get("/stats").json["totals"]["accepted"] == 4
+
+
+def test_the_root_leads_to_the_tasks(operate):
+    d, op = operate(routes=ANY)
+    for extra in ([], HTML):
+        answer = op.get("/", extra=extra)
+        assert answer.status == 303 and answer.get("Location") == "/spare/tasks"
+    assert op.post("/").status == 405
+    assert op.get("/", extra=[("DEFERD_SUBMIT", "1")]).status == 202
 
 
 def test_links(operate, world):
