@@ -1014,10 +1014,11 @@ START_TEST(test_ask_reload)
 }
 END_TEST
 
-/* Asked twice it does not hurry: that is for signals. */
+/* Asked twice it does not hurry: that is for a second signal. */
 START_TEST(test_ask_drain)
 {
 	pid_t pid;
+	int i;
 
 	setenv("FAKE_STUBBORN", "1", 1);
 	serve();
@@ -1027,6 +1028,11 @@ START_TEST(test_ask_drain)
 	wait_for("log", "TOLD 1 error=.", 2);
 	order("ask 2");
 	wait_for("log", "TOLD 2 error=it starts or ends", 1);
+	kill(launcher, SIGTERM);
+	for (i = 3; i < 6; i++) {	/* by the last one it has seen the signal */
+		order("ask 1");
+		wait_for("log", "TOLD 1 error=.", i);
+	}
 	ck_assert_int_eq(count("log", "DRAIN heir=0"), 1);
 	pid = launcher;
 	launcher = 0;

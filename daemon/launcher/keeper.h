@@ -61,6 +61,7 @@ struct keeper {
 	enum keeper_state state;
 	int		 exit_status;
 	int		 signal_fd;
+	bool		 signalled;	/* SIGTERM or SIGINT has come */
 	int64_t		 deadline_ms;	/* RESTARTING, DRAINING: then by force */
 	uint32_t	 generation;	/* of the settings, as this master counts */
 	pid_t		 master;	/* 0: none */

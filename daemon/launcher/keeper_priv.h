@@ -59,7 +59,7 @@ int	keeper_reload(struct keeper *, char error[CONF_ERROR_MAX]);
 /* SIGUSR2: a new master and new workers; the sockets stay. */
 void	keeper_restart(struct keeper *);
 
-/* SIGTERM: once politely, the second time at once. */
+/* SIGTERM: once politely, the second one at once; an operator's does not count. */
 void	keeper_drain(struct keeper *);
 
 /* Tells the master so, and what becomes of its backlog. */

@@ -121,15 +121,11 @@ drain_without_master(struct keeper *k)
 		keeper_send_drain(k);	/* nobody hears; sets the deadline */
 }
 
-void
-keeper_drain(struct keeper *k)
+static void
+begin_drain(struct keeper *k)
 {
-	if (k->state == KEEPER_ENDING)
+	if (k->state >= KEEPER_DRAINING)
 		return;
-	if (k->state == KEEPER_DRAINING) {
-		k->deadline_ms = keeper_now_ms();
-		return;
-	}
 	log_info("stopping");
 	notify(&k->notify, "STOPPING=1\nSTATUS=Draining");
 	k->state = KEEPER_DRAINING;
@@ -137,6 +133,19 @@ keeper_drain(struct keeper *k)
 		keeper_send_drain(k);
 	else
 		drain_without_master(k);
+}
+
+/*
+ * The second signal is in a hurry.  After an operator's drain the first one
+ * is not: it may be systemd's, that stops what is stopping already.
+ */
+void
+keeper_drain(struct keeper *k)
+{
+	if (k->state == KEEPER_DRAINING && k->signalled)
+		k->deadline_ms = keeper_now_ms();
+	k->signalled = true;
+	begin_drain(k);
 }
 
 /*
@@ -199,6 +208,6 @@ keeper_answer(struct keeper *k, uint32_t what)
 	keeper_tell(k, &told, NULL, 0);
 	if (what == ASK_RESTART && status == 0)
 		begin_restart(k);
-	else if (what == ASK_DRAIN && k->state < KEEPER_DRAINING)
-		keeper_drain(k);
+	else if (what == ASK_DRAIN)
+		begin_drain(k);
 }
