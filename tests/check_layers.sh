@@ -38,7 +38,7 @@ proc+slot+worker table owner
 job stats filter
 memory sqlite
 store+backend+check
-body work task wire stream clock prefer accept range expose chart
+body work task wire stream clock prefer accept range expose chart leave
 field hist problem usage jail
 '
 

@@ -22,6 +22,7 @@
 #include "daemon/master/clock.h"
 #include "daemon/master/conn.h"
 #include "daemon/master/jail.h"
+#include "daemon/master/leave.h"
 #include "daemon/master/sched.h"
 #include "daemon/master/server.h"
 #include "daemon/store/store.h"
@@ -29,11 +30,6 @@
 
 #define IO_THREADS	2
 #define LOOK_MS		20	/* between looks whether it can end */
-#define CALM_MS		1000	/* who is inside for longer is slow */
-#define LEAVE_MS	5000	/* for who is inside when the doors close */
-#define HURRY_MS	1000
-
-enum stage { STAGE_SERVING, STAGE_DRAINING, STAGE_LEAVING, STAGE_HURRIED };
 
 struct master {
 	struct event_base *base;
@@ -43,12 +39,10 @@ struct master {
 	struct sched	*sched;
 	struct server	*server;
 	struct conn_env	 env;
-	struct event	*drained;	/* drain seconds are over */
 	struct event	*look;		/* whether it can end */
 	struct event	*alive;		/* tells the launcher that the loop turns */
-	enum stage	 stage;
-	int64_t		 deadline_ms;	/* DRAINING: not before; else: not later */
-	bool		 over;		/* the time for draining */
+	struct leave	 leave;
+	int64_t		 drain_s;	/* as it was when that began */
 	int		 status;	/* to exit with */
 	bool		 heir;		/* who listens next answers the backlog */
 	bool		 foreground, debug;
@@ -112,46 +106,46 @@ on_reload(int fd, unsigned int generation, void *arg)
 
 /* --- the end ----------------------------------------------------------------- */
 
-static bool
-may_leave(const struct master *m, int64_t now_ms)
+/* Slow or not, who runs on when the doors close is not waited for any more. */
+static void
+close_doors(struct master *m)
 {
-	if (m->over)
-		return true;
 	if (sched_is_busy(m->sched))
-		return false;
-	return server_count(m->server) == 0 || (now_ms >= m->deadline_ms &&
-	    server_oldest_ms(m->server) < CALM_MS);
+		log_warn("drain-over seconds=%lld",
+		    (long long)m->drain_s);
+	server_close(m->server, m->heir);
 }
 
-/*
- * DRAINING	all go in and out as ever, but nothing is started
- * LEAVING	nobody comes in; who is inside gets an answer
- * HURRIED	who is still asking has had a 503; a last moment for it to leave
- *
- * Who is slow is waited for in DRAINING, while nobody has to stand outside
- * for his sake; so that LEAVING, with an heir to come, is short.
- */
+static void
+hurry(struct master *m)
+{
+	log_warn("leaving connections=%zu", server_count(m->server));
+	server_hurry(m->server);
+}
+
 static void
 advance(struct master *m)
 {
-	struct server *s = m->server;
-	int64_t now_ms = clock_mono_ms();
+	enum leave_stage was;
 
-	if (m->stage == STAGE_DRAINING && may_leave(m, now_ms)) {
-		m->stage = STAGE_LEAVING;
-		m->deadline_ms = now_ms + LEAVE_MS;
-		server_close(s, m->heir);
-	}
-	if (m->stage == STAGE_LEAVING && now_ms >= m->deadline_ms) {
-		m->stage = STAGE_HURRIED;
-		m->deadline_ms = now_ms + HURRY_MS;
-		log_warn("leaving connections=%zu", server_count(s));
-		server_hurry(s);
-	}
-	if (m->stage >= STAGE_LEAVING && server_is_empty(s))
-		event_base_loopbreak(m->base);
-	if (m->stage == STAGE_HURRIED && now_ms >= m->deadline_ms)
-		event_base_loopbreak(m->base);
+	do {
+		struct leave_facts facts = {
+			.busy = sched_is_busy(m->sched),
+			.inside = server_count(m->server),
+			.oldest_ms = server_oldest_ms(m->server),
+			.empty = server_is_empty(m->server),
+		};
+
+		was = m->leave.stage;
+		if (leave_advance(&m->leave, &facts, clock_mono_ms()) == was)
+			return;
+		if (m->leave.stage == LEAVE_LEAVING)
+			close_doors(m);
+		else if (m->leave.stage == LEAVE_HURRIED)
+			hurry(m);
+		else
+			event_base_loopbreak(m->base);
+	} while (m->leave.stage != LEAVE_GONE);
 }
 
 static void
@@ -173,33 +167,18 @@ on_quiet(void *arg)
 }
 
 static void
-on_drained(evutil_socket_t fd, short what, void *arg)
-{
-	struct master *m = arg;
-
-	(void)fd, (void)what;
-	if (sched_is_busy(m->sched))
-		log_warn("drain-over seconds=%lld",
-		    (long long)m->conf->drain_s);
-	m->over = true;
-	advance(m);
-}
-
-static void
 on_drain(bool heir, void *arg)
 {
 	struct master *m = arg;
-	struct timeval tv = { .tv_sec = (time_t)m->conf->drain_s };
 
 	m->heir = heir;
-	if (m->stage >= STAGE_LEAVING)
+	if (m->leave.stage >= LEAVE_LEAVING)
 		server_close(m->server, heir);
-	if (m->stage != STAGE_SERVING)
+	if (m->leave.stage != LEAVE_SERVING)
 		return;
-	log_info("draining seconds=%lld", (long long)m->conf->drain_s);
-	m->stage = STAGE_DRAINING;
-	m->deadline_ms = clock_mono_ms() + CALM_MS;
-	(void)evtimer_add(m->drained, &tv);
+	m->drain_s = m->conf->drain_s;
+	log_info("draining seconds=%lld", (long long)m->drain_s);
+	leave_begin(&m->leave, clock_mono_ms(), m->drain_s * 1000);
 	sched_drain(m->sched);
 	on_look(-1, 0, m);
 }
@@ -307,10 +286,9 @@ start(struct master *m)
 	if (m->conf == NULL)
 		log_fatal("fatal error=%s", error);
 	m->base = event_base_new();
-	m->drained = m->base ? evtimer_new(m->base, on_drained, m) : NULL;
 	m->look = m->base ? evtimer_new(m->base, on_look, m) : NULL;
 	m->io = m->base ? work_pool_new(m->base, "deferd-io", IO_THREADS) : NULL;
-	if (m->drained == NULL || m->look == NULL || m->io == NULL)
+	if (m->look == NULL || m->io == NULL)
 		log_fatal("fatal error=%m");
 	m->store = store_open(m->base, m->conf, error);
 	if (m->store == NULL)
@@ -375,7 +353,6 @@ stop(struct master *m)
 	work_pool_free(m->io);
 	server_free(m->server);
 	sched_free(m->sched);
-	event_free(m->drained);
 	event_free(m->look);
 	if (m->alive != NULL)
 		event_free(m->alive);

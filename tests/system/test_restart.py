@@ -325,6 +325,27 @@ def test_slow_clients_do_not_keep_others_outside(lasting):
 
 
 @durable
+def test_slow_clients_do_not_hold_up_the_queue(lasting):
+    """When nothing runs any more, who is slow has seconds, however long `drain` is"""
+    d = lasting(routes=ROUTES, workers=1, drain=60)
+    big = d.submit("/sh", b"printf 'Content-Type: text/plain\n\n'; head -c 20000000 /dev/zero")
+    assert d.wait(big).status == 200
+    reader, mute = connect(d.socket), connect(d.socket)
+    reader.sendall(scgi_head("GET", f"/status/{big}", mount=d.mount))
+    assert reader.recv(1)               # and it takes no more
+    mute.sendall(scgi_head("POST", "/sh", mount=d.mount)[:20])
+    d.get("/status/none")               # so that both are inside
+    d.process.send_signal(signal.SIGUSR2)
+    until(lambda: "draining" in d.log(), "the master drains")
+    task = d.submit("/sh", NAP)
+    begin = time.monotonic()
+    done = until(lambda: ended(d.status(task)), "the task has ended", 90)
+    assert done.body == b"slept" and time.monotonic() - begin < 15
+    reader.close()
+    mute.close()
+
+
+@durable
 @pytest.mark.parametrize("door", [False, True], ids=["plain", "door"])
 def test_who_never_finishes_asking_is_told(lasting, door):
     """When the time for draining is over, an upload that has stopped gets a 503"""
