@@ -1,5 +1,7 @@
 """What the tests of every page ask of how it looks."""
 
+import re
+
 from client import until
 
 
@@ -34,8 +36,15 @@ return [...document.querySelectorAll("body *")].filter(e => e.checkVisibility() 
 """
 
 
+def no_markup(browser):
+    """No tag is seen as text, as a noscript with a display of its own shows its own."""
+    text = browser.driver.execute_script("return document.body.innerText")
+    assert text and not re.search("</?[a-z]", text), text
+
+
 def check_looks(browser, name):
-    """Contrast AA in both themes, and nothing wider than a narrow window."""
+    """Contrast AA in both themes, nothing wider than a narrow window, no markup as text."""
+    no_markup(browser)
     for theme in ("light", "dark"):
         browser.theme(theme)
         found = browser.driver.execute_script(CONTRAST)

@@ -3,7 +3,7 @@
 import pytest
 from client import scgi, until
 from harness import ROOT
-from looks import check_looks, shoot_all
+from looks import check_looks, no_markup, shoot_all
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
@@ -156,6 +156,7 @@ def test_without_javascript(window, apache, daemon):
     task = daemon.sh("sleep 100")
     assert not row(browser, task)
     until(lambda: row(browser, task), "the page has loaded itself again", 40)
+    no_markup(browser)
     shoot_all(browser, "tasks-noscript")
     browser.check(apache.control_url)
 
