@@ -10,6 +10,8 @@
 
 #define BODY_MAX	(256u << 20)	/* bytes of a document */
 #define PROBLEM_MAX	(64u << 10)
+#define DIGITS_MIN	6		/* of an id */
+#define FOUND_MAX	10		/* ids that are named */
 
 /* Reads all of it; -1 when it ends early, or is too much. */
 static int
@@ -205,18 +207,79 @@ ask_done(const struct ctl *ctl, const struct talk_question *q,
 	return code;
 }
 
+/* Which ones: the person chooses. */
+static void
+say_ambiguous(const char *digits, const json_t *tasks)
+{
+	char ids[FOUND_MAX * (ASK_ID_TEXT + 1)] = "";
+	const json_t *task;
+	size_t i, len = 0;
+
+	json_array_foreach(tasks, i, task) {
+		const char *id = doc_text(task, "id");
+
+		if (i < FOUND_MAX && id != NULL)
+			len += (size_t)snprintf(ids + len, sizeof(ids) - len,
+			    "%s%.32s", i > 0 ? ", " : "", id);
+	}
+	ctl_say("%s: begins the ids of several tasks: %s", digits, ids);
+}
+
+/* Whose id begins so. */
+static int
+take_found(const char *digits, const json_t *tasks, char id[ASK_ID_TEXT])
+{
+	const char *found = doc_text(json_array_get(tasks, 0), "id");
+
+	if (json_array_size(tasks) == 0) {
+		ctl_say("%s: there is no such task", digits);
+		return EXIT_NO;
+	}
+	if (json_array_size(tasks) > 1) {
+		say_ambiguous(digits, tasks);
+		return EXIT_USAGE;
+	}
+	if (found == NULL || strlen(found) != ASK_ID_TEXT - 1) {
+		ctl_say("the daemon's answer makes no sense");
+		return EXIT_AWAY;
+	}
+	strcpy(id, found);
+	return EXIT_DONE;
+}
+
+static int
+find_id(const struct ctl *ctl, const char *digits, char id[ASK_ID_TEXT])
+{
+	char query[64];
+	struct talk_question q = {
+		.method = "GET", .path = "/tasks", .query = query,
+		.patience_s = ASK_PATIENCE_S, .status = 200, .member = "tasks",
+	};
+	json_t *doc;
+	int code;
+
+	snprintf(query, sizeof(query), "id=%s&limit=%d", digits, FOUND_MAX);
+	if ((code = ask_json(ctl, &q, digits, &doc)) == EXIT_DONE)
+		code = take_found(digits, doc_at(doc, "tasks"), id);
+	json_decref(doc);
+	return code;
+}
+
 int
-ask_id(const char *arg, char id[ASK_ID_TEXT])
+ask_id(const struct ctl *ctl, const char *arg, char id[ASK_ID_TEXT])
 {
 	const char *slash = strrchr(arg, '/');
 	const char *digits = slash != NULL ? slash + 1 : arg;
+	size_t len = strlen(digits);
 
-	if (strlen(digits) != ASK_ID_TEXT - 1 ||
-	    digits[strspn(digits, "0123456789abcdef")] != '\0') {
-		ctl_say("%s: expected the 32 digits of a task, or its link",
-		    arg);
+	if (len < DIGITS_MIN || len > ASK_ID_TEXT - 1 ||
+	    strspn(digits, "0123456789abcdef") != len) {
+		ctl_say("%s: expected the digits of a task, at least the "
+		    "first %d, or its link", arg, DIGITS_MIN);
 		return EXIT_USAGE;
 	}
+	if (len < ASK_ID_TEXT - 1)
+		return find_id(ctl, digits, id);
 	strcpy(id, digits);
 	return EXIT_DONE;
 }

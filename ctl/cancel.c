@@ -31,24 +31,35 @@ cancel(const struct ctl *ctl, const char *id)
 	return code;
 }
 
-/* All are tried; the exit code is that of the worst. */
-int
-cancel_run(const struct ctl *ctl, int argc, char **argv)
+/* All are tried; the worst code counts.  An id of "" was nobody's. */
+static int
+cancel_all(const struct ctl *ctl, char (*id)[ASK_ID_TEXT], int n, int code)
 {
-	char id[ASK_ID_TEXT];
-	int code = EXIT_DONE;
-
-	if (getopt(argc, argv, "") != -1 || optind == argc)
-		return ctl_usage(ctl);
-	for (int i = optind; i < argc; i++)
-		if (ask_id(argv[i], id) != EXIT_DONE)
-			return EXIT_USAGE;
-	for (int i = optind; i < argc && code != EXIT_AWAY; i++) {
-		int one = ask_id(argv[i], id) == EXIT_DONE ?
-		    cancel(ctl, id) : EXIT_USAGE;
+	for (int i = 0; i < n && code != EXIT_AWAY; i++) {
+		int one = *id[i] != '\0' ? cancel(ctl, id[i]) : EXIT_NO;
 
 		if (one > code)
 			code = one;
 	}
+	return code;
+}
+
+/* Whose they are is known before the first is cancelled. */
+int
+cancel_run(const struct ctl *ctl, int argc, char **argv)
+{
+	char (*id)[ASK_ID_TEXT];
+	int n, code = EXIT_DONE;
+
+	if (getopt(argc, argv, "") != -1 || optind == argc)
+		return ctl_usage(ctl);
+	n = argc - optind;
+	if ((id = calloc((size_t)n, sizeof(*id))) == NULL)
+		ctl_no_memory();
+	for (int i = 0; i < n && code <= EXIT_NO; i++)
+		code = ask_id(ctl, argv[optind + i], id[i]);
+	if (code <= EXIT_NO)
+		code = cancel_all(ctl, id, n, EXIT_DONE);
+	free(id);
 	return code;
 }

@@ -44,7 +44,7 @@ static const struct option long_options[] = {
 };
 
 static const struct table_column columns[] = {
-	{ "ID", 0 }, { "STATE", 0 }, { "AGE", TABLE_RIGHT },
+	{ "ID", TABLE_ID }, { "STATE", 0 }, { "AGE", TABLE_RIGHT },
 	{ "RUNNING", TABLE_RIGHT }, { "ROUTE", TABLE_CUT },
 	{ "PATH", TABLE_CUT }, { "OWNER", TABLE_CUT },
 	{ "REASON", TABLE_CUT },

@@ -52,7 +52,7 @@ log_run(const struct ctl *ctl, int argc, char **argv)
 {
 	char id[ASK_ID_TEXT];
 	bool follow = false;
-	int c;
+	int c, code;
 
 	/* options may also follow the id */
 	while ((c = getopt(argc, argv, "f")) != -1) {
@@ -62,7 +62,7 @@ log_run(const struct ctl *ctl, int argc, char **argv)
 	}
 	if (optind != argc - 1)
 		return ctl_usage(ctl);
-	if (ask_id(argv[optind], id) != EXIT_DONE)
-		return EXIT_USAGE;
+	if ((code = ask_id(ctl, argv[optind], id)) != EXIT_DONE)
+		return code;
 	return ask(ctl, id, follow);
 }

@@ -346,7 +346,7 @@ void
 report_running(FILE *out, const json_t *list, size_t rows, size_t width)
 {
 	static const struct table_column columns[] = {
-		{ "ID", 0 }, { "RUNNING", TABLE_RIGHT },
+		{ "ID", TABLE_ID }, { "RUNNING", TABLE_RIGHT },
 		{ "DONE", TABLE_RIGHT }, { "ROUTE", TABLE_CUT },
 		{ "PATH", TABLE_CUT }, { "OWNER", TABLE_CUT },
 	};

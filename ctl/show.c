@@ -169,10 +169,11 @@ show_run(const struct ctl *ctl, int argc, char **argv)
 {
 	char id[ASK_ID_TEXT];
 	bool as_json;
+	int code;
 
 	if (options_json(argc, argv, &as_json) == -1 || optind != argc - 1)
 		return ctl_usage(ctl);
-	if (ask_id(argv[optind], id) != EXIT_DONE)
-		return EXIT_USAGE;
+	if ((code = ask_id(ctl, argv[optind], id)) != EXIT_DONE)
+		return code;
 	return ask(ctl, id, as_json);
 }

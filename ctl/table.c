@@ -11,6 +11,7 @@
 
 #define GAP		2	/* columns between two */
 #define COLUMNS_MAX	16
+#define ID_SHORT	8		/* digits */
 
 void
 table_init(struct table *t, const struct table_column *column, size_t n)
@@ -107,11 +108,16 @@ print_cell(const struct table *t, FILE *out, size_t i, const char *text,
 {
 	size_t columns = text_columns(text);
 	int fill = columns < wide ? (int)(wide - columns) : 0;
+	char first[ID_SHORT + 1];
 
 	if (i > 0)
 		fprintf(out, "%*s", GAP, "");
 	if (t->column[i].flags & TABLE_RIGHT)
 		fprintf(out, "%*s", fill, "");
+	if ((t->column[i].flags & TABLE_ID) && columns > wide) {
+		snprintf(first, sizeof(first), "%s", text);
+		text = first;
+	}
 	text_put_cut(out, text, wide);
 	if (i == t->ncolumns - 1)
 		putc('\n', out);
@@ -125,6 +131,11 @@ table_print(const struct table *t, FILE *out, size_t width)
 	size_t wide[COLUMNS_MAX], sum = measure(t, wide), *most;
 
 	assert(t->ncells % t->ncolumns == 0);
+	for (size_t i = 0; width > 0 && sum > width && i < t->ncolumns; i++)
+		if ((t->column[i].flags & TABLE_ID) && wide[i] > ID_SHORT) {
+			sum -= wide[i] - ID_SHORT;
+			wide[i] = ID_SHORT;
+		}
 	for (; width > 0 && sum > width; sum--) {
 		if ((most = widest(t, wide)) == NULL)
 			break;

@@ -13,7 +13,8 @@
 
 enum table_flag {
 	TABLE_RIGHT = 1,	/* numbers */
-	TABLE_CUT = 2		/* may be cut, down to its title */
+	TABLE_CUT = 2,		/* may be cut, down to its title */
+	TABLE_ID = 4		/* an id: its first digits alone, if it is narrow */
 };
 
 struct table_column {

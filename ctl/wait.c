@@ -188,8 +188,8 @@ wait_run(const struct ctl *ctl, int argc, char **argv)
 			return ctl_usage(ctl);
 	if (optind != argc - 1)
 		return ctl_usage(ctl);
-	if (ask_id(argv[optind], id) != EXIT_DONE)
-		return EXIT_USAGE;
+	if ((code = ask_id(ctl, argv[optind], id)) != EXIT_DONE)
+		return code;
 	code = wait_for_end(ctl, id, timeout_s, state);
 	if (code != EXIT_DONE)
 		return code;

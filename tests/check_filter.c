@@ -79,10 +79,13 @@ static const struct {
 	{ "limit=18446744073709551617", "limit: " },
 	{ "limit=1&limit=x", "limit: " },
 	{ "until=now", "until: expected a Unix time in milliseconds, got now" },
-	{ "sort=age", "sort: expected state, route, owner, older, newer, "
+	{ "id=x", "id: expected up to 32 hexadecimal digits, got x" },
+	{ "id=AB", "id: " },
+	{ "id=000000000000000000000000000000000", "id: " },
+	{ "sort=age", "sort: expected id, state, route, owner, older, newer, "
 	    "until, limit or refresh" },
-	{ "=", ": expected state" },
-	{ "State=queued", "State: expected state" },
+	{ "=", ": expected id" },
+	{ "State=queued", "State: expected id" },
 	{ "route=%", "route: expected %XX" },
 	{ "route=%4", "route: " },
 	{ "route=%4g", "route: " },

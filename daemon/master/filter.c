@@ -45,6 +45,15 @@ decode(char *text)
 }
 
 static bool
+read_id(struct filter *f, const char *value)
+{
+	size_t len = strlen(value);
+
+	f->id = value;
+	return len < TASK_ID_TEXT && strspn(value, "0123456789abcdef") == len;
+}
+
+static bool
 read_states(struct filter *f, const char *value)
 {
 	struct field rest = field_of(value), name;
@@ -137,6 +146,7 @@ static const struct parameter {
 	bool		 (*read)(struct filter *, const char *value);
 	const char	*expected;
 } parameters[] = {
+	{ "id", read_id, "up to 32 hexadecimal digits" },
 	{ "state", read_states, "queued, running, succeeded, failed, "
 	    "timed-out or cancelled, with commas between them" },
 	{ "route", read_route, "the name of a route" },
@@ -175,8 +185,8 @@ read_pair(struct filter *f, char *pair, char why[FILTER_WHY_MAX])
 		return 400;
 	}
 	if ((p = find(pair)) == NULL) {
-		(void)snprintf(why, FILTER_WHY_MAX, "%.32s: expected state, "
-		    "route, owner, older, newer, until, limit or refresh", pair);
+		(void)snprintf(why, FILTER_WHY_MAX, "%.32s: expected id, "
+		    "state, route, owner, older, newer, until, limit or refresh", pair);
 		return 400;
 	}
 	if (value == NULL || *value == '\0' || p->read(f, value))
@@ -209,6 +219,14 @@ filter_fini(struct filter *f)
 	*f = (struct filter){ 0 };
 }
 
+static bool
+has_id(const struct task *t, const char *digits)
+{
+	char id[TASK_ID_TEXT];
+
+	return strncmp(task_id_text(t->id, id), digits, strlen(digits)) == 0;
+}
+
 bool
 filter_passes(const struct filter *f, const struct task *t, int64_t now_ms)
 {
@@ -216,7 +234,8 @@ filter_passes(const struct filter *f, const struct task *t, int64_t now_ms)
 
 	if (age_ms < 0)
 		age_ms = 0;	/* the clock was set back */
-	return (f->states == 0 || (f->states & 1u << t->state)) &&
+	return (f->id == NULL || has_id(t, f->id)) &&
+	    (f->states == 0 || (f->states & 1u << t->state)) &&
 	    (f->older_s < 0 || age_ms >= 1000 * f->older_s) &&
 	    (f->newer_s < 0 || age_ms <= 1000 * f->newer_s) &&
 	    (f->until_ms == 0 || t->created_ms <= f->until_ms);

@@ -1,6 +1,7 @@
 /*
  * filter - which tasks an operator wants to see: the query of /tasks.
  *
+ *	id=DIGITS		whose id begins with these
  *	state=queued,running	any of these; may be repeated
  *	route=NAME  owner=NAME	exactly this one
  *	older=SECONDS  newer=SECONDS	age since it was created: at least, at most
@@ -29,7 +30,8 @@
 
 struct filter {
 	unsigned int	 states;	/* mask of 1 << TASK_X; 0: any */
-	const char	*route;		/* NULL: any; both stand in `text` */
+	const char	*id;		/* NULL: any; these three stand in `text` */
+	const char	*route;
 	const char	*owner;
 	int64_t		 older_s;	/* -1: not asked for */
 	int64_t		 newer_s;	/* likewise */
@@ -49,7 +51,7 @@ int	filter_parse(struct filter *, const char *query,
 	__attribute__((warn_unused_result));
 void	filter_fini(struct filter *);
 
-/* Whether a task passes by its state and its age, which is all it knows. */
+/* Whether a task passes by its id, state and age, which is all it knows. */
 bool	filter_passes(const struct filter *, const struct task *,
 	    int64_t now_ms);
 

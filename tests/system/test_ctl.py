@@ -102,7 +102,8 @@ def test_help(ctl):
 @pytest.mark.parametrize("args", [
     [], ["nothing"], ["-x"], ["list", "-x"], ["list", "extra"], ["list", "--older", "1x"],
     ["list", "-n", "0"], ["show"], ["show", "x"], ["show", NO_TASK, NO_TASK], ["wait"],
-    ["wait", "-t", "x", NO_TASK], ["cancel"], ["cancel", NO_TASK[1:]], ["log"], ["stats", "x"],
+    ["wait", "-t", "x", NO_TASK], ["cancel"], ["cancel", NO_TASK[:5]],
+    ["cancel", NO_TASK + "0"], ["log"], ["stats", "x"],
     ["check", "-x"], ["top", "-d", "0"], ["ping", "x"], ["submit"], ["submit", "no-slash"],
     ["submit", "/a%0", ], ["submit", "/x", "-H", "no-colon"], ["submit", "/x", "-d", "@/nowhere"],
     ["submit", "/x", "-H", "Content-Length: 5"], ["help", "nothing"], ["-s"]])
@@ -271,6 +272,42 @@ def test_show(daemon, ctl):
     assert ctl("show", f"/jobs/status/{task}") == text, "a link will do, too"
     assert ctl.json("show", task)["id"] == task
     assert ctl.refused("show", NO_TASK).startswith(f"deferctl: {NO_TASK}: ")
+
+
+def test_prefix_of_an_id(daemon, ctl):
+    """six digits or more will do, if they are of one task that is there"""
+    task = ctl.sh(OK)
+    daemon.wait(task)
+    assert ctl("wait", task[:6]) == "succeeded\n"
+    assert ctl("show", task[:8]) == ctl("show", task[:31]) == ctl("show", task)
+    assert ctl("log", task[:8]) == ""
+    none = ("0" if task[0] != "0" else "1") + task[1:7]
+    for command in ("show", "wait", "log", "cancel"):
+        assert ctl.refused(command, none) == f"deferctl: {none}: there is no such task\n"
+    other = ctl.sh("sleep 60")
+    ctl("cancel", other[:8])
+    assert daemon.status(other).state == "cancelled"
+
+
+def test_short_ids_on_a_narrow_terminal(world, daemon, ctl):
+    task = ctl.sh(OK)
+    daemon.wait(task)
+    assert ctl("list").split("\n")[1].startswith(task)
+    for width, shown in ((60, 8), (130, 32)):
+        out = subprocess.run(["script", "-qec", f"stty cols {width} rows 24; {ctl.program} list",
+                              "/dev/null"], env=ctl.env(), stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, check=True).stdout.decode()
+        row = next(line for line in out.splitlines() if line.startswith(task[:6]))
+        assert row.split()[0] == task[:shown] and len(row) <= width, row
+
+
+def test_prefix_of_several(world, ctl):
+    ids = [NO_TASK[:31] + d for d in "12"]
+    tasks = json.dumps({"tasks": [{"id": i} for i in ids], "more": False})
+    answer = "Status: 200 OK\r\nContent-Type: application/json\r\n\r\n" + tasks
+    with fake_daemon(world, ctl, answer.encode()):
+        said = ctl.refused("show", NO_TASK[:8], code=USAGE)
+    assert all(i in said for i in ids), said
 
 
 def test_show_tries(make, ctl):
@@ -453,7 +490,7 @@ def test_list_of_many(make, ctl):
 
 
 def make_task(ctl):
-    return scgi(ctl.socket, "GET", "/sh", mount="").id
+    return scgi(ctl.socket, "GET", "/sh", mount="", extra=[("DEFERD_SUBMIT", "1")]).id
 
 
 def test_hostile_text(daemon, ctl):
