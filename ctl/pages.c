@@ -7,20 +7,26 @@
 #include "ctl/pages.h"
 
 #define PAGE_MAX	1000		/* the daemon's */
+#define AFTER_MAX	16		/* likewise */
 #define QUERY_MAX	16384
 
-/* What has been told of may come again, and must not fill the page. */
-static int64_t
-limit(const struct pages *p, const json_t *before)
+/* The last tasks of a page, the last one first: behind these is the next. */
+static int
+put_after(struct buf *query, const json_t *page)
 {
-	int64_t again = (int64_t)json_object_size(before);
+	const char *id, *sep = "&after=";
+	size_t n = json_array_size(page);
 
-	return p->left < PAGE_MAX - again ? p->left + again : PAGE_MAX;
+	for (int i = 0; i < AFTER_MAX && n > 0; i++, sep = ",") {
+		id = doc_text(json_array_get(page, --n), "id");
+		if (id != NULL && buf_printf(query, "%s%s", sep, id))
+			return -1;
+	}
+	return 0;
 }
 
 static int
-ask(const struct pages *p, const json_t *before, int64_t until_ms,
-    json_t **doc)
+ask(const struct pages *p, const json_t *before, json_t **doc)
 {
 	struct talk_question q = {
 		.method = "GET", .path = "/tasks",
@@ -32,9 +38,8 @@ ask(const struct pages *p, const json_t *before, int64_t until_ms,
 
 	buf_init(&query, QUERY_MAX);
 	if (buf_printf(&query, "%s&limit=%" PRId64, p->filter,
-	    limit(p, before)) ||
-	    (until_ms != 0 && buf_printf(&query, "&until=%" PRId64,
-	    until_ms)) || buf_add(&query, "", 1))
+	    p->left < PAGE_MAX ? p->left : PAGE_MAX) ||
+	    put_after(&query, before) || buf_add(&query, "", 1))
 		ctl_die("the filter is too long");
 	q.query = (const char *)buf_data(&query);
 	code = ask_json(p->ctl, &q, NULL, doc);
@@ -42,66 +47,48 @@ ask(const struct pages *p, const json_t *before, int64_t until_ms,
 	return code;
 }
 
-/* Tells of a page's tasks that were not on the one before; how many. */
-static size_t
-tell(struct pages *p, const json_t *tasks, const json_t *before)
+static void
+tell(struct pages *p, const json_t *tasks)
 {
-	const json_t *task;
-	size_t i, told = 0;
-
-	json_array_foreach(tasks, i, task) {
-		const char *id = doc_text(task, "id");
-
-		if (id == NULL || json_object_get(before, id) != NULL)
-			continue;
-		if (p->left == 0) {
-			p->more = true;
-			break;
-		}
-		p->each(p, task);
-		p->left--;
-		told++;
-	}
-	return told;
-}
-
-/* The ids of a page, as the members of an object. */
-static json_t *
-ids_of(const json_t *tasks)
-{
-	json_t *ids = json_object();
 	const json_t *task;
 	size_t i;
 
 	json_array_foreach(tasks, i, task) {
-		const char *id = doc_text(task, "id");
-
-		if (id != NULL && json_object_set_new(ids, id, json_true()))
-			ctl_no_memory();
+		p->each(p, task);
+		p->left--;
 	}
-	return ids;
 }
 
-/* EXIT_DONE and `more`: there is another page; *until_ms is where it begins. */
-static int
-read_page(struct pages *p, json_t **before, int64_t *until_ms)
+/* A page that is empty, or longer than was asked for, has no next one. */
+static bool
+makes_sense(const struct pages *p, const json_t *tasks)
 {
-	json_t *doc, *tasks, *last;
-	int code = ask(p, *before, *until_ms, &doc);
+	size_t n = json_array_size(tasks);
+
+	return json_is_array(tasks) && n <= (size_t)p->left &&
+	    (n > 0 || !p->more) && (n == 0 ||
+	    doc_text(json_array_get(tasks, n - 1), "id") != NULL);
+}
+
+/* EXIT_DONE and `more`: there is another page; *before is the one that was. */
+static int
+read_page(struct pages *p, json_t **before)
+{
+	json_t *doc, *tasks;
+	int code = ask(p, *before, &doc);
 
 	if (code != EXIT_DONE)
 		return code;
 	tasks = doc_at(doc, "tasks");
-	last = json_array_get(tasks, json_array_size(tasks) - 1);
 	p->more = json_is_true(doc_at(doc, "more"));
-	if (!json_is_array(tasks) ||
-	    (tell(p, tasks, *before) == 0 && p->more) ||
-	    (p->more && !doc_time(last, "created", until_ms))) {
+	if (makes_sense(p, tasks)) {
+		tell(p, tasks);
+	} else {
 		ctl_say("the daemon's answer makes no sense");
 		code = EXIT_AWAY;
 	}
 	json_decref(*before);
-	*before = ids_of(tasks);
+	*before = json_incref(tasks);
 	json_decref(doc);
 	return code;
 }
@@ -110,11 +97,10 @@ int
 pages_read(struct pages *p)
 {
 	json_t *before = NULL;
-	int64_t until_ms = 0;
 	int code;
 
 	do {
-		code = read_page(p, &before, &until_ms);
+		code = read_page(p, &before);
 	} while (code == EXIT_DONE && p->more && p->left > 0);
 	json_decref(before);
 	return code;

@@ -2,8 +2,8 @@
  * pages - all tasks that pass a filter, however many: the daemon gives them
  * in pages.
  *
- * A page goes on at the time at which the one before has ended.  Tasks of the
- * same millisecond may be on both, and are told of once.
+ * A page goes on behind the last task of the one before; or, if that has gone
+ * meanwhile, behind the one that came before it, and so on.
  */
 #ifndef CTL_PAGES_H
 #define CTL_PAGES_H

@@ -316,6 +316,68 @@ START_TEST(by_owner)
 }
 END_TEST
 
+static void
+go_on_behind(const struct task *t)
+{
+	memcpy(filter.after[filter.nafter++], t->id, TASK_ID_BYTES);
+}
+
+/* The order of the list alone says what is on the next page. */
+START_TEST(behind_a_task)
+{
+	struct task *tasks[30];
+
+	filter.states = _i ? 1u << TASK_QUEUED : 0;
+	for (size_t i = 0; i < 30; i++)
+		tasks[i] = add(TASK_QUEUED, 0, NULL);
+	if (!_i)		/* the clock was set back, then it stood still */
+		for (size_t i = 10; i < 30; i++)
+			tasks[i]->created_ms = NOW - 1000;
+	go_on_behind(tasks[20]);
+	list(4);
+	ck_assert_uint_eq(ngot, 20);
+	ck_assert_int_eq(got[0], tasks[19]->row);
+	ck_assert_int_eq(got[19], tasks[0]->row);
+}
+END_TEST
+
+/* The last one of a page may go: then it is the one before that counts. */
+START_TEST(behind_one_that_has_gone)
+{
+	struct task *tasks[10];
+
+	filter.states = _i ? 1u << TASK_SUCCEEDED | 1u << TASK_QUEUED : 0;
+	for (size_t i = 0; i < 10; i++)
+		tasks[i] = add(TASK_SUCCEEDED, 0, NULL);
+	go_on_behind(tasks[4]);
+	go_on_behind(tasks[5]);
+	sched_forget(sched, &tasks[4]);
+	ck_assert(sched_list_may_begin(sched, &filter));
+	list(4);
+	ck_assert_uint_eq(ngot, 4);
+	sched_forget(sched, &tasks[5]);
+	ngot = 0;
+	ck_assert(!sched_list_may_begin(sched, &filter));
+	list(4);
+	ck_assert_uint_eq(ngot, 0);
+}
+END_TEST
+
+/* None of these is there: nothing is, also where only queues are looked at. */
+START_TEST(behind_nothing)
+{
+	struct task *t;
+
+	filter.states = _i ? 1u << TASK_QUEUED : 0;
+	t = add(TASK_SUCCEEDED, 0, NULL);
+	add(TASK_QUEUED, 0, NULL);
+	go_on_behind(t);
+	sched_forget(sched, &t);
+	list(4);
+	ck_assert_uint_eq(ngot, 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -326,6 +388,9 @@ main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
+	tcase_add_loop_test(tc, behind_a_task, 0, 2);
+	tcase_add_loop_test(tc, behind_one_that_has_gone, 0, 2);
+	tcase_add_loop_test(tc, behind_nothing, 0, 2);
 	tcase_add_loop_test(tc, all_by_the_table, 0,
 	    (int)(sizeof(sizes) / sizeof(sizes[0])));
 	tcase_add_loop_test(tc, all_by_the_queues, 0,

@@ -314,6 +314,10 @@ conn_list(struct conn *c)
 		conn_list_free(c);
 		conn_refuse(c, status == 400 ? PROBLEM_BAD_REQUEST :
 		    PROBLEM_INTERNAL, status == 400 ? why : NULL);
+	} else if (!sched_list_may_begin(c->env->sched, &l->asked)) {
+		conn_list_free(c);
+		conn_refuse(c, PROBLEM_NO_TASK,
+		    "after: none of these tasks is there any more");
 	} else if (begin(l) != 0) {
 		end_list(l, -1);
 	} else {

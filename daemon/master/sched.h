@@ -299,6 +299,13 @@ struct listing {
  */
 int	sched_list_begin(struct sched *, struct listing *)
 	__attribute__((warn_unused_result));
+
+/*
+ * Whether one of the tasks is there behind which the list is to go on; always
+ * so if there are none of these.  When none is left such a list is empty.
+ */
+bool	sched_list_may_begin(const struct sched *, const struct filter *);
+
 void	sched_list_next(struct listing *);
 void	sched_list_end(struct listing *);
 

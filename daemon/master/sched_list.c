@@ -213,6 +213,43 @@ find_route(struct listing *l)
 	return i < l->sched->nroutes;
 }
 
+/* The first that is still there, of those to go on behind. */
+static struct task *
+find_after(const struct sched *s, const struct filter *f)
+{
+	struct task *t = NULL;
+
+	for (size_t i = 0; t == NULL && i < f->nafter; i++)
+		t = table_find(&s->table, f->after[i]);
+	return t;
+}
+
+bool
+sched_list_may_begin(const struct sched *s, const struct filter *f)
+{
+	return f->nafter == 0 || find_after(s, f) != NULL;
+}
+
+/* Where both ways through the tasks begin. */
+static void
+place(struct listing *l)
+{
+	struct sched *s = l->sched;
+	const struct task *after = find_after(s, l->filter);
+
+	l->at = NULL;
+	l->last_ms = l->last_row = 0;
+	if (after != NULL) {
+		l->at = table_older(after);
+		l->last_ms = after->created_ms;
+		l->last_row = after->row;
+	} else if (l->filter->nafter == 0) {
+		l->at = table_newest(&s->table);
+	} else {
+		l->by_table = true;	/* and there is nothing */
+	}
+}
+
 int
 sched_list_begin(struct sched *s, struct listing *l)
 {
@@ -223,10 +260,9 @@ sched_list_begin(struct sched *s, struct listing *l)
 	l->owner = owner_digest(l->filter->owner);
 	l->by_table = !are_few(s, l->filter->states);
 	l->n = 0;
-	l->last_ms = l->last_row = 0;
-	l->at = NULL;
-	if (find_route(l) && are_there(s, l->filter->states) && l->by_table)
-		l->at = table_newest(&s->table);
+	place(l);
+	if (!find_route(l) || !are_there(s, l->filter->states) || !l->by_table)
+		l->at = NULL;
 	DL_APPEND(s->listings, l);
 	return 0;
 }

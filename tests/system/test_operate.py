@@ -541,6 +541,15 @@ class TestMany:
         assert [found[t["id"]] for t in answer.json["tasks"]] == names
         assert answer.json["more"] is False
 
+    def test_next_page(self, many):
+        """behind the first of these tasks that is still there"""
+        op, made = many
+        last, gone = made[NEWEST_FIRST[2]], "0" * 32
+        for query in (f"after={last}", f"after={gone},{last}"):
+            listed = [t["id"] for t in op.get("/tasks", query).json["tasks"]]
+            assert listed == [made[name] for name in NEWEST_FIRST[3:]]
+        assert op.get("/tasks", f"after={gone}").status == 404
+
     @pytest.mark.parametrize("query, limit", [("", 3), ("", 8), ("", 7), ("state=queued", 1),
                                               ("owner=alice", 2), ("owner=alice", 3)])
     def test_limit(self, many, query, limit):
