@@ -11,6 +11,8 @@
 
 #define N(a)	((int)(sizeof(a) / sizeof((a)[0])))
 #define BIT(s)	(1u << (s))
+#define ID	"0123456789abcdef0123456789abcdef"
+#define ID4	ID "," ID "," ID "," ID
 
 static const struct {
 	const char	*query;
@@ -78,12 +80,15 @@ static const struct {
 	{ "limit=1001", "limit: " },
 	{ "limit=18446744073709551617", "limit: " },
 	{ "limit=1&limit=x", "limit: " },
-	{ "until=now", "until: expected a Unix time in milliseconds, got now" },
+	{ "after=now", "after: expected up to 16 ids of tasks, with commas between "
+	    "them, got now" },
+	{ "after=" ID "0", "after: " },
+	{ "after=" ID4 "," ID4 "," ID4 "," ID4 "," ID, "after: " },
 	{ "id=x", "id: expected up to 32 hexadecimal digits, got x" },
 	{ "id=AB", "id: " },
 	{ "id=000000000000000000000000000000000", "id: " },
 	{ "sort=age", "sort: expected id, state, route, owner, older, newer, "
-	    "until, limit or refresh" },
+	    "after, limit or refresh" },
 	{ "=", ": expected id" },
 	{ "State=queued", "State: expected id" },
 	{ "route=%", "route: expected %XX" },
@@ -156,13 +161,20 @@ START_TEST(by_age)
 }
 END_TEST
 
-/* Whatever the time is now: there the next page begins. */
-START_TEST(by_moment)
+START_TEST(next_page)
 {
-	ck_assert(passes("until=1000000", TASK_QUEUED, 0));
-	ck_assert(passes("until=1000001", TASK_QUEUED, 9000));
-	ck_assert(!passes("until=999999", TASK_QUEUED, 9000));
-	ck_assert(passes("until=", TASK_QUEUED, 0));
+	struct filter f = parsed("after=" ID4 "," ID4 "," ID4 "," ID4);
+
+	ck_assert_uint_eq(f.nafter, FILTER_AFTER_MAX);
+	ck_assert_uint_eq(f.after[FILTER_AFTER_MAX - 1][0], 0x01);
+	ck_assert_uint_eq(f.after[FILTER_AFTER_MAX - 1][15], 0xef);
+	filter_fini(&f);
+	f = parsed("after=" ID4 "&after=" ID);
+	ck_assert_uint_eq(f.nafter, 1);
+	filter_fini(&f);
+	f = parsed("after=");
+	ck_assert_uint_eq(f.nafter, 0);
+	filter_fini(&f);
 }
 END_TEST
 
@@ -178,7 +190,7 @@ main(void)
 	tcase_add_loop_test(tc, bad_queries, 0, N(bad));
 	tcase_add_loop_test(tc, by_state, 0, TASK_STATE_N);
 	tcase_add_test(tc, by_age);
-	tcase_add_test(tc, by_moment);
+	tcase_add_test(tc, next_page);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);

@@ -107,13 +107,20 @@ read_newer(struct filter *f, const char *value)
 }
 
 static bool
-read_until(struct filter *f, const char *value)
+read_after(struct filter *f, const char *value)
 {
-	uint64_t n;
+	struct field rest = field_of(value), id;
 
-	if (!field_number(field_of(value), INT64_MAX, &n))
-		return false;
-	f->until_ms = (int64_t)n;
+	f->nafter = 0;
+	while (field_split(&rest, ',', &id)) {
+		char text[TASK_ID_TEXT] = "";
+
+		if (id.len >= sizeof(text) || f->nafter == FILTER_AFTER_MAX)
+			return false;
+		memcpy(text, id.at, id.len);
+		if (!task_id_parse(text, f->after[f->nafter++]))
+			return false;
+	}
 	return true;
 }
 
@@ -153,7 +160,8 @@ static const struct parameter {
 	{ "owner", read_owner, "the name of a user" },
 	{ "older", read_older, "a number of seconds" },
 	{ "newer", read_newer, "a number of seconds" },
-	{ "until", read_until, "a Unix time in milliseconds" },
+	{ "after", read_after, "up to 16 ids of tasks, with commas between "
+	    "them" },
 	{ "limit", read_limit, "a number from 1 to 1000" },
 	{ "refresh", read_refresh, "a number from 1 to 3600" },
 };
@@ -186,7 +194,7 @@ read_pair(struct filter *f, char *pair, char why[FILTER_WHY_MAX])
 	}
 	if ((p = find(pair)) == NULL) {
 		(void)snprintf(why, FILTER_WHY_MAX, "%.32s: expected id, "
-		    "state, route, owner, older, newer, until, limit or refresh", pair);
+		    "state, route, owner, older, newer, after, limit or refresh", pair);
 		return 400;
 	}
 	if (value == NULL || *value == '\0' || p->read(f, value))
@@ -237,6 +245,5 @@ filter_passes(const struct filter *f, const struct task *t, int64_t now_ms)
 	return (f->id == NULL || has_id(t, f->id)) &&
 	    (f->states == 0 || (f->states & 1u << t->state)) &&
 	    (f->older_s < 0 || age_ms >= 1000 * f->older_s) &&
-	    (f->newer_s < 0 || age_ms <= 1000 * f->newer_s) &&
-	    (f->until_ms == 0 || t->created_ms <= f->until_ms);
+	    (f->newer_s < 0 || age_ms <= 1000 * f->newer_s);
 }

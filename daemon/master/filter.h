@@ -5,8 +5,8 @@
  *	state=queued,running	any of these; may be repeated
  *	route=NAME  owner=NAME	exactly this one
  *	older=SECONDS  newer=SECONDS	age since it was created: at least, at most
- *	until=MILLISECONDS	created at this Unix time, or before: the next page
- *				begins with the time that the last one ended at
+ *	after=ID,ID,...		the next page: what the list has behind the first of
+ *				these tasks that is still there, 16 at most
  *	limit=N			so many at most, 1 to 1000
  *	refresh=SECONDS		of a page without JavaScript: loads itself again
  *
@@ -19,6 +19,7 @@
 #define DAEMON_MASTER_FILTER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "daemon/master/task.h"
@@ -26,6 +27,7 @@
 #define FILTER_LIMIT		100	/* if the query says nothing */
 #define FILTER_LIMIT_MAX	1000
 #define FILTER_REFRESH_MAX	3600
+#define FILTER_AFTER_MAX	16
 #define FILTER_WHY_MAX		160	/* bytes of a complaint, NUL included */
 
 struct filter {
@@ -35,7 +37,8 @@ struct filter {
 	const char	*owner;
 	int64_t		 older_s;	/* -1: not asked for */
 	int64_t		 newer_s;	/* likewise */
-	int64_t		 until_ms;	/* 0: not asked for */
+	size_t		 nafter;	/* 0: from the newest on */
+	unsigned char	 after[FILTER_AFTER_MAX][TASK_ID_BYTES];
 	unsigned int	 limit;
 	unsigned int	 refresh_s;	/* 0: not by itself */
 	char		*text;		/* owned */
