@@ -75,7 +75,7 @@ steer_reload(const struct ctl *ctl, int argc, char **argv)
 	if (code == EXIT_DONE)
 		printf("generation %.0f\n", doc_number(doc, "generation", 0));
 	if (names != NULL && *names != '\0')
-		ctl_say("only a restart can change these: %s", names);
+		ctl_say("these wait for a restart: %s", names);
 	json_decref(doc);
 	return code;
 }

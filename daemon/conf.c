@@ -215,8 +215,8 @@ conf_free(struct conf *conf)
 	free(conf);
 }
 
-char *
-conf_needs_restart(const struct conf *a, const struct conf *b, char *out,
+static char *
+differing(const struct conf *a, const struct conf *b, bool held, char *out,
     size_t size)
 {
 	const struct conf_setting *s;
@@ -227,7 +227,7 @@ conf_needs_restart(const struct conf *a, const struct conf *b, char *out,
 	for (i = 0; i < conf_table_size; i++) {
 		s = &conf_table[i];
 		if (s->top == CONF_NOWHERE || s->live ||
-		    conf_kinds[s->kind].equal((const char *)a + s->top,
+		    s->held != held || conf_kinds[s->kind].equal((const char *)a + s->top,
 		    (const char *)b + s->top))
 			continue;
 		if (len < size)
@@ -235,4 +235,18 @@ conf_needs_restart(const struct conf *a, const struct conf *b, char *out,
 			    len > 0 ? ", " : "", s->name);
 	}
 	return out;
+}
+
+char *
+conf_needs_restart(const struct conf *a, const struct conf *b, char *out,
+    size_t size)
+{
+	return differing(a, b, false, out, size);
+}
+
+char *
+conf_needs_start(const struct conf *a, const struct conf *b, char *out,
+    size_t size)
+{
+	return differing(a, b, true, out, size);
 }

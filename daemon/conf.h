@@ -149,16 +149,19 @@ void	conf_print(const struct conf *, FILE *);
 
 /*
  * The list of settings, for the manual: a line each, with tabs between
- * name, type, default, values, where (top, route), reload (yes, no) and
- * meaning; the first line names these columns.
+ * name, type, default, values, where (top, route), reload (yes, no,
+ * start: not even a restart) and meaning; the first line names these columns.
  */
 void	conf_describe(FILE *);
 
 /*
  * Names of top-level settings that differ between the two and need a
- * restart, separated by ", "; empty if none.  Gives out.
+ * restart, or a new start of the launcher too; separated by ", ", empty if
+ * none.  Gives out.
  */
 char	*conf_needs_restart(const struct conf *, const struct conf *,
+	    char *out, size_t size);
+char	*conf_needs_start(const struct conf *, const struct conf *,
 	    char *out, size_t size);
 
 /* METHOD_OTHER for one that has no name here. */

@@ -77,6 +77,14 @@ where(const struct conf_setting *s)
 }
 
 static const char *
+reload_takes(const struct conf_setting *s)
+{
+	if (s->live)
+		return "yes";
+	return s->held ? "start" : "no";
+}
+
+static const char *
 default_words(const struct conf_setting *s)
 {
 	if (s->def_words != NULL)
@@ -97,6 +105,6 @@ conf_describe(FILE *f)
 		fprintf(f, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s->name,
 		    conf_kinds[s->kind].name, default_words(s),
 		    conf_kind_expected(s, expected, sizeof(expected)),
-		    where(s), s->live ? "yes" : "no", s->meaning);
+		    where(s), reload_takes(s), s->meaning);
 	}
 }

@@ -31,6 +31,7 @@
 #define LIMIT(field)	.top = offsetof(struct conf, limits.field), \
 			.route = offsetof(struct conf_route, limits.field)
 #define LIVE		.live = true
+#define HELD		.held = true
 #define RANGE(a, b)	.min = INT64_C(a), .max = INT64_C(b)
 
 #define KIB		1024
@@ -55,11 +56,11 @@
 #define A_USER		"the name of a user"
 
 const struct conf_setting conf_table[] = {
-	{ "socket", KIND_TEXT, TOP(socket_path),
+	{ "socket", KIND_TEXT, TOP(socket_path), HELD,
 	    .check = conf_check_socket, .expected = A_SOCKET,
 	    .def = DEFERD_SOCKET_PATH,
 	    .meaning = "where requests come in; 0660" },
-	{ "control", KIND_TEXT, TOP(control_path),
+	{ "control", KIND_TEXT, TOP(control_path), HELD,
 	    .check = conf_check_socket_or_none, .expected = A_SOCKET OR_NONE,
 	    .def = DEFERD_RUNDIR "/control.sock",
 	    .meaning = "the operator's socket; 0600, with control-peers 0660" },
@@ -72,11 +73,11 @@ const struct conf_setting conf_table[] = {
 	    .check = conf_check_path, .expected = A_PATH,
 	    .def = DEFERD_STATEDIR "/spool",
 	    .meaning = "the directory of bodies above `inline`" },
-	{ "user", KIND_TEXT, TOP(user),
+	{ "user", KIND_TEXT, TOP(user), HELD,
 	    .check = conf_check_user, .expected = A_USER,
 	    .def = "deferd",
 	    .meaning = "who the master runs as, if root starts deferd" },
-	{ "run-as", KIND_TEXT, TOP(run_as),
+	{ "run-as", KIND_TEXT, TOP(run_as), HELD,
 	    .check = conf_check_user, .expected = A_USER,
 	    .def = "www-data",
 	    .meaning = "who tasks run as, if root starts deferd" },
@@ -84,11 +85,11 @@ const struct conf_setting conf_table[] = {
 	    .check = conf_check_user, .expected = "names of users",
 	    .def_words = "the user of run-as, and root",
 	    .meaning = "who may connect to the socket" },
-	{ "control-peers", KIND_LIST, TOP(control_peers),
+	{ "control-peers", KIND_LIST, TOP(control_peers), HELD,
 	    .check = conf_check_user, .expected = "names of users",
 	    .def_words = "none",
 	    .meaning = "who may operate, beside root and the user of the master" },
-	{ "pid-file", KIND_TEXT, TOP(pid_file),
+	{ "pid-file", KIND_TEXT, TOP(pid_file), HELD,
 	    .check = conf_check_path_or_none, .expected = A_PATH OR_NONE,
 	    .def = "",
 	    .meaning = "where the launcher writes its process id" },

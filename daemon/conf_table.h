@@ -38,6 +38,7 @@ struct conf_setting {
 	size_t		 top;		/* offset in struct conf, or CONF_NOWHERE */
 	size_t		 route;		/* in struct conf_route, or CONF_NOWHERE */
 	bool		 live;		/* a reload may change it */
+	bool		 held;		/* by the launcher: only its start may */
 	int64_t		 min, max;	/* numbers, seconds, sizes */
 	bool		 (*check)(const char *);	/* texts and lists: is it good? */
 	const char	*expected;	/* what the kind alone does not say */

@@ -110,7 +110,8 @@ static const struct field ask[] = {
 };
 static const struct field told[] = {
 	U32(told.what, 0, ASK_N - 1),
-	BYTES(told.error),
+	U32(told.how, 0, TOLD_N - 1),
+	BYTES(told.text),
 };
 static const struct field alive[] = {
 	BYTES(alive.status),

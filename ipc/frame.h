@@ -52,10 +52,18 @@ enum frame_kind {
 
 /* What a master asks of its launcher. */
 enum frame_ask {
-	ASK_RELOAD,		/* as SIGHUP; TOLD says what is wrong with the file */
+	ASK_RELOAD,		/* as SIGHUP */
 	ASK_DRAIN,		/* as SIGTERM: finish and exit */
 	ASK_RESTART,		/* the same, then a new master and new workers */
 	ASK_N
+};
+
+/* What came of it. */
+enum frame_told {
+	TOLD_DONE,		/* or begun */
+	TOLD_BAD_SETTINGS,	/* nothing has changed */
+	TOLD_TOO_LATE,		/* it ends, or has not begun */
+	TOLD_N
 };
 
 /* How a job ended, in the worker's eyes. */
@@ -123,7 +131,10 @@ struct frame {
 		} ask;
 		struct {
 			uint32_t what;
-			struct frame_bytes error; /* empty: it is done, or begun */
+			uint32_t how;		/* enum frame_told */
+			struct frame_bytes text; /* what is wrong; or done, the
+						  * settings that wait for a
+						  * new start of the launcher */
 		} told;
 		struct {
 			struct frame_bytes status;

@@ -931,11 +931,16 @@ START_TEST(test_needs_restart)
 	b->queue++;
 	ck_assert_str_eq(conf_needs_restart(a, b, out, sizeof(out)), "");
 	b->threads++;
-	ck_assert_int_eq(conf_set_socket(b, "/tmp/other"), 0);
+	b->workers++;
 	ck_assert_str_eq(conf_needs_restart(a, b, out, sizeof(out)),
-	    "socket, threads");
+	    "workers, threads");
 	ck_assert_str_eq(conf_needs_restart(a, b, tight, sizeof(tight)),
-	    "socket,");
+	    "workers");
+	ck_assert_str_eq(conf_needs_start(a, b, out, sizeof(out)), "");
+	ck_assert_int_eq(conf_set_socket(b, "/tmp/other"), 0);
+	ck_assert_str_eq(conf_needs_start(a, b, out, sizeof(out)), "socket");
+	ck_assert_str_eq(conf_needs_restart(a, b, out, sizeof(out)),
+	    "workers, threads");
 	conf_free(a);
 	conf_free(b);
 }

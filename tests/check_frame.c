@@ -92,7 +92,8 @@ sample(enum frame_kind kind)
 		break;
 	case FRAME_TOLD:
 		f.u.told.what = ASK_RELOAD;
-		f.u.told.error = (struct frame_bytes){ "line 3", 6 };
+		f.u.told.how = TOLD_BAD_SETTINGS;
+		f.u.told.text = (struct frame_bytes){ "line 3", 6 };
 		break;
 	case FRAME_ALIVE:
 		f.u.alive.status = (struct frame_bytes){ "2 running", 9 };
@@ -302,6 +303,8 @@ START_TEST(ranges)
 	VALUE(FRAME_ASK, ask.what, ASK_N - 1, true);
 	VALUE(FRAME_ASK, ask.what, ASK_N, false);
 	VALUE(FRAME_TOLD, told.what, ASK_N, false);
+	VALUE(FRAME_TOLD, told.how, TOLD_N - 1, true);
+	VALUE(FRAME_TOLD, told.how, TOLD_N, false);
 	VALUE(FRAME_FOLLOW, follow.attempt, 0, false);
 	VALUE(FRAME_FOLLOW, follow.on, 2, false);
 	VALUE(FRAME_STDERR, err.attempt, 0, false);

@@ -971,7 +971,7 @@ START_TEST(test_restart)
 	wait_for("log", "ready", 2);
 	ck_assert_int_eq(count("log", "DRAIN heir=1"), 1);
 	ck_assert_int_eq(count("log", "RELOAD"), 1);
-	ck_assert_int_eq(count("log", "TOLD 2 error=."), _i);
+	ck_assert_int_eq(count("log", "TOLD 2 how=0 ."), _i);
 	ck_assert(!is_alive(master) && !is_alive(worker));
 	ck_assert_int_eq(stat(in_dir("sock"), &after), 0);
 	ck_assert_uint_eq(before.st_ino, after.st_ino);
@@ -989,9 +989,31 @@ START_TEST(test_restart_refused)
 	kill(launcher, SIGUSR2);
 	wait_for("said", "restart-failed", 1);
 	order("ask 2");
-	wait_for("log", "TOLD 2 error=", 1);
+	wait_for("log", "TOLD 2 how=1 ", 1);
 	ck_assert_int_eq(count("log", "conf:2:"), 1);
 	ck_assert_int_eq(count("log", "DRAIN"), 0);
+	stop();
+}
+END_TEST
+
+/* What the launcher holds stays named, whoever the master is; no restart. */
+START_TEST(test_held_settings)
+{
+	serve();
+	write_settings("control-peers = { root }");
+	order("ask 0");
+	wait_for("log", "TOLD 0 how=0 control-peers.", 1);
+	wait_for("said", "needs-start=control-peers", 1);
+	ck_assert_int_eq(kill(pid_of(wait_for("log", "ready", 1)), SIGKILL), 0);
+	wait_for("log", "ready", 2);
+	order("ask 0");
+	wait_for("log", "TOLD 0 how=0 control-peers.", 2);
+	order("ask 2");
+	wait_for("log", "TOLD 2 how=1 control-peers: only a new start", 1);
+	ck_assert_int_eq(count("log", "DRAIN"), 0);
+	write_settings("keep = 7");
+	order("ask 2");
+	wait_for("log", "ready", 3);
 	stop();
 }
 END_TEST
@@ -1000,10 +1022,10 @@ START_TEST(test_ask_reload)
 {
 	serve();
 	order("ask 0");
-	wait_for("log", "TOLD 0 error=.", 1);
+	wait_for("log", "TOLD 0 how=0 .", 1);
 	write_settings("keep = 7");
 	order("ask 0");
-	wait_for("log", "TOLD 0 error=.", 2);
+	wait_for("log", "TOLD 0 how=0 .", 2);
 	ck_assert_int_eq(count("log", "RELOAD 1"), 1);
 	write_file("conf", "\nkeep = -1\n");
 	order("ask 0");
@@ -1025,13 +1047,13 @@ START_TEST(test_ask_drain)
 	unsetenv("FAKE_STUBBORN");
 	order("ask 1");
 	order("ask 1");
-	wait_for("log", "TOLD 1 error=.", 2);
+	wait_for("log", "TOLD 1 how=0 .", 2);
 	order("ask 2");
-	wait_for("log", "TOLD 2 error=it starts or ends", 1);
+	wait_for("log", "TOLD 2 how=2 it starts or ends", 1);
 	kill(launcher, SIGTERM);
 	for (i = 3; i < 6; i++) {	/* by the last one it has seen the signal */
 		order("ask 1");
-		wait_for("log", "TOLD 1 error=.", i);
+		wait_for("log", "TOLD 1 how=0 .", i);
 	}
 	ck_assert_int_eq(count("log", "DRAIN heir=0"), 1);
 	pid = launcher;
@@ -1273,6 +1295,7 @@ main(int argc, char **argv)
 	tcase_add_test(tc, test_reload_then_new_master);
 	tcase_add_loop_test(tc, test_restart, 0, 2);
 	tcase_add_test(tc, test_restart_refused);
+	tcase_add_test(tc, test_held_settings);
 	tcase_add_test(tc, test_ask_reload);
 	tcase_add_test(tc, test_ask_drain);
 	tcase_add_test(tc, test_stop_while_restarting);

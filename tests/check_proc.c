@@ -1171,16 +1171,18 @@ END_TEST
 struct question {
 	struct asking	 a;
 	unsigned int	 times;
-	char		 error[64];
+	enum frame_told	 how;
+	char		 text[64];
 };
 
 static void
-on_told(struct asking *a, const char *error)
+on_told(struct asking *a, enum frame_told how, const char *text)
 {
 	struct question *q = (struct question *)a;
 
 	q->times++;
-	(void)snprintf(q->error, sizeof(q->error), "%s", error);
+	q->how = how;
+	(void)snprintf(q->text, sizeof(q->text), "%s", text);
 }
 
 static void
@@ -1193,13 +1195,14 @@ ask(struct question *q, enum frame_ask what)
 }
 
 static void
-tell(enum frame_ask what, const char *error)
+tell(enum frame_ask what, enum frame_told how, const char *text)
 {
 	struct frame f = { .kind = FRAME_TOLD };
 
 	f.u.told.what = what;
-	f.u.told.error.data = error;
-	f.u.told.error.len = strlen(error);
+	f.u.told.how = how;
+	f.u.told.text.data = text;
+	f.u.told.text.len = strlen(text);
 	rig_send(rig.launcher, &f, NULL);
 	rig_settle(&rig);
 }
@@ -1213,15 +1216,16 @@ START_TEST(launcher_is_asked)
 	rig_spawn(&rig);
 	ask(&reload, ASK_RELOAD);
 	ask(&drain, ASK_DRAIN);
-	tell(ASK_RELOAD, "f:3: queue: expected a number");
-	ck_assert_str_eq(reload.error, "f:3: queue: expected a number");
+	tell(ASK_RELOAD, TOLD_BAD_SETTINGS, "f:3: queue: expected a number");
+	ck_assert_int_eq(reload.how, TOLD_BAD_SETTINGS);
+	ck_assert_str_eq(reload.text, "f:3: queue: expected a number");
 	ck_assert_uint_eq(drain.times, 0);
 	ask(&second, ASK_RELOAD);
-	tell(ASK_DRAIN, "");
+	tell(ASK_DRAIN, TOLD_DONE, "");
 	ck_assert_uint_eq(drain.times, 1);
-	ck_assert_str_eq(drain.error, "");
+	ck_assert_int_eq(drain.how, TOLD_DONE);
 	ck_assert_uint_eq(second.times, 0);
-	tell(ASK_RELOAD, "");
+	tell(ASK_RELOAD, TOLD_DONE, "");
 	ck_assert_uint_eq(second.times, 1);
 	ck_assert_uint_eq(reload.times, 1);
 }
@@ -1234,11 +1238,11 @@ START_TEST(launcher_tells_what_nobody_asked)
 
 	start();
 	rig_spawn(&rig);
-	tell(ASK_DRAIN, "");
+	tell(ASK_DRAIN, TOLD_DONE, "");
 	ask(&restart, ASK_RESTART);
-	tell(ASK_DRAIN, "");
+	tell(ASK_DRAIN, TOLD_DONE, "");
 	ck_assert_uint_eq(restart.times, 0);
-	tell(ASK_RESTART, "");
+	tell(ASK_RESTART, TOLD_DONE, "");
 	ck_assert_uint_eq(restart.times, 1);
 }
 END_TEST

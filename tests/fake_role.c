@@ -204,9 +204,9 @@ take_frame(void)
 		say("RELOAD %u", f.u.reload.generation);
 		close(fds[0]);
 	} else if (f.kind == FRAME_TOLD) {
-		say("TOLD %u error=%.*s.", f.u.told.what,
-		    (int)f.u.told.error.len,
-		    (const char *)f.u.told.error.data);
+		say("TOLD %u how=%u %.*s.", f.u.told.what, f.u.told.how,
+		    (int)f.u.told.text.len,
+		    (const char *)f.u.told.text.data);
 	} else {
 		say("%s heir=%u", frame_name(f.kind), f.u.drain.heir);
 		if (f.kind == FRAME_DRAIN && !getenv("FAKE_STUBBORN"))

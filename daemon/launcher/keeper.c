@@ -281,6 +281,7 @@ int
 keeper_run(struct keeper *k)
 {
 	k->state = KEEPER_STARTING;
+	k->first = k->settings.conf;
 	link_init(&k->link);
 	k->signal_fd = open_signals();
 	k->pools = calloc(k->settings.conf->npools, sizeof(*k->pools));
@@ -293,6 +294,8 @@ keeper_run(struct keeper *k)
 		turn(k);
 	link_close(&k->link);
 	free(k->pools);
+	if (k->first != k->settings.conf)
+		conf_free((struct conf *)k->first);
 	if (k->signal_fd >= 0)
 		close(k->signal_fd);
 	return k->exit_status;

@@ -52,12 +52,14 @@ struct keeper {
 	bool		 debug;
 	const struct spawn_user *user;	/* of the master; NULL: the launcher's */
 	const struct spawn_user *run_as; /* of the workers; likewise */
-	struct settings	 settings;	/* owned */
+	struct settings	 settings;	/* in force; owned */
 	struct daemonize daemonize;
 	struct places	 places;
 	struct notify	 notify;
 
 	/* the keeper's own */
+	const struct conf *first;	/* that the launcher goes by; owned, and
+					 * may be settings.conf */
 	enum keeper_state state;
 	int		 exit_status;
 	int		 signal_fd;

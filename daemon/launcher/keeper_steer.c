@@ -15,6 +15,7 @@
 #include "daemon/log.h"
 
 #define DRAIN_MARGIN_MS	10000	/* for the master, above the drain setting */
+#define NAMES_MAX	256	/* bytes of names of settings */
 
 /* -- new settings ------------------------------------------------------------ */
 
@@ -26,7 +27,7 @@ put_in_force(struct keeper *k, struct settings *fresh,
 	struct frame f = { .kind = FRAME_RELOAD };
 	struct backoff *pools = calloc(fresh->conf->npools, sizeof(*pools));
 	int fd = settings_open(fresh);
-	char names[256];
+	char restart[NAMES_MAX], start[NAMES_MAX];
 
 	if (!pools || fd < 0) {
 		snprintf(error, CONF_ERROR_MAX, "%s", strerror(errno));
@@ -35,9 +36,12 @@ put_in_force(struct keeper *k, struct settings *fresh,
 			close(fd);
 		return -1;
 	}
-	conf_needs_restart(k->settings.conf, fresh->conf, names, sizeof(names));
-	log_info("reloading generation=%u needs-restart=%s",
-	    k->generation + 1, names);
+	log_info("reloading generation=%u needs-restart=%s needs-start=%s",
+	    k->generation + 1, conf_needs_restart(k->settings.conf,
+	    fresh->conf, restart, sizeof(restart)),
+	    conf_needs_start(k->first, fresh->conf, start, sizeof(start)));
+	if (k->settings.conf == k->first)
+		k->settings.conf = NULL;
 	settings_fini(&k->settings);
 	free(k->pools);
 	k->settings = *fresh;
@@ -47,9 +51,27 @@ put_in_force(struct keeper *k, struct settings *fresh,
 	return 0;
 }
 
+/*
+ * Sockets, users and the PID file stay the launcher's when master and workers
+ * are replaced: no restart may look as if it had changed them.
+ */
+static bool
+can_restart(const struct keeper *k, const struct conf *fresh,
+    char error[CONF_ERROR_MAX])
+{
+	char names[NAMES_MAX];
+
+	if (*conf_needs_start(k->first, fresh, names, sizeof(names)) == '\0')
+		return true;
+	snprintf(error, CONF_ERROR_MAX,
+	    "%s: only a new start of deferd can change this", names);
+	return false;
+}
+
 /* Reads the file again.  *changed, and 0; or -1 with a message. */
 static int
-read_again(struct keeper *k, bool *changed, char error[CONF_ERROR_MAX])
+read_again(struct keeper *k, bool restart, bool *changed,
+    char error[CONF_ERROR_MAX])
 {
 	struct settings fresh;
 	int status;
@@ -60,6 +82,10 @@ read_again(struct keeper *k, bool *changed, char error[CONF_ERROR_MAX])
 	privilege_lower();
 	if (status < 0)
 		return -1;
+	if (restart && !can_restart(k, fresh.conf, error)) {
+		settings_fini(&fresh);
+		return -1;
+	}
 	if (settings_equal(&fresh, &k->settings)) {
 		log_info("settings-unchanged");
 		settings_fini(&fresh);
@@ -83,7 +109,7 @@ keeper_reload(struct keeper *k, char error[CONF_ERROR_MAX])
 
 	if (tells)
 		notify_reloading(&k->notify);
-	status = read_again(k, &changed, error);
+	status = read_again(k, false, &changed, error);
 	if (status < 0)
 		log_error("reload-failed error=%s", error);
 	if (tells && (!changed || !k->master))
@@ -152,21 +178,22 @@ keeper_drain(struct keeper *k)
  * By the settings as they are now in the file; when they are not sound, all
  * stays as it is.
  */
-static int
+static enum frame_told
 prepare_restart(struct keeper *k, char error[CONF_ERROR_MAX])
 {
+	enum frame_told how = TOLD_BAD_SETTINGS;
 	bool changed;
-	int status = -1;
 
 	if (k->state == KEEPER_RESTARTING)
-		return 0;
-	if (k->state == KEEPER_SERVING)
-		status = read_again(k, &changed, error);
-	else
+		return TOLD_DONE;
+	if (k->state != KEEPER_SERVING) {
 		snprintf(error, CONF_ERROR_MAX, "it starts or ends just now");
-	if (status < 0)
-		log_error("restart-failed error=%s", error);
-	return status;
+		how = TOLD_TOO_LATE;
+	} else if (read_again(k, true, &changed, error) == 0) {
+		return TOLD_DONE;
+	}
+	log_error("restart-failed error=%s", error);
+	return how;
 }
 
 static void
@@ -188,8 +215,17 @@ keeper_restart(struct keeper *k)
 {
 	char error[CONF_ERROR_MAX];
 
-	if (prepare_restart(k, error) == 0)
+	if (prepare_restart(k, error) == TOLD_DONE)
 		begin_restart(k);
+}
+
+static enum frame_told
+answer_reload(struct keeper *k, char text[CONF_ERROR_MAX])
+{
+	if (keeper_reload(k, text) < 0)
+		return TOLD_BAD_SETTINGS;
+	conf_needs_start(k->first, k->settings.conf, text, CONF_ERROR_MAX);
+	return TOLD_DONE;
 }
 
 /* Whatever comes of it he hears, once; and before he hears that he must end. */
@@ -197,16 +233,17 @@ void
 keeper_answer(struct keeper *k, uint32_t what)
 {
 	struct frame told = { .kind = FRAME_TOLD, .u.told.what = what };
-	char error[CONF_ERROR_MAX] = "";
-	int status = 0;
+	char text[CONF_ERROR_MAX] = "";
+	enum frame_told how = TOLD_DONE;
 
 	if (what == ASK_RELOAD)
-		status = keeper_reload(k, error);
+		how = answer_reload(k, text);
 	else if (what == ASK_RESTART)
-		status = prepare_restart(k, error);
-	told.u.told.error = (struct frame_bytes){ error, strlen(error) };
+		how = prepare_restart(k, text);
+	told.u.told.how = how;
+	told.u.told.text = (struct frame_bytes){ text, strlen(text) };
 	keeper_tell(k, &told, NULL, 0);
-	if (what == ASK_RESTART && status == 0)
+	if (what == ASK_RESTART && how == TOLD_DONE)
 		begin_restart(k);
 	else if (what == ASK_DRAIN)
 		begin_drain(k);

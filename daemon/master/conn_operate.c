@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,29 +52,30 @@ pause_tasks(struct conn *c, bool paused)
 
 /* --- what the launcher does ---------------------------------------------------- */
 
-/* Of what differs, the settings that only a new start can change. */
+/* Of what differs: what a restart can change, and what the launcher holds. */
 static int
-say_reloaded(struct conn *c)
+say_reloaded(struct conn *c, const char *held)
 {
 	const struct conn_env *env = c->env;
-	char names[NAMES_MAX];
+	char ours[NAMES_MAX], names[2 * NAMES_MAX];
 
-	return view_reloaded(&c->answer, &c->req, env->conf->generation,
-	    conf_needs_restart(env->first_conf, env->conf, names,
-	    sizeof(names)));
+	conf_needs_restart(env->first_conf, env->conf, ours, sizeof(ours));
+	(void)snprintf(names, sizeof(names), "%s%s%s", held,
+	    *held != '\0' && *ours != '\0' ? ", " : "", ours);
+	return view_reloaded(&c->answer, &c->req, env->conf->generation, names);
 }
 
 static void
-on_told(struct asking *a, const char *error)
+on_told(struct asking *a, enum frame_told how, const char *text)
 {
 	struct conn *c = (struct conn *)((char *)a -
 	    offsetof(struct conn, u.asking));
 
-	if (*error != '\0')
+	if (how != TOLD_DONE)
 		conn_refuse(c, sched_is_draining(c->env->sched) ?
-		    PROBLEM_DRAINING : PROBLEM_SETTINGS, error);
+		    PROBLEM_DRAINING : PROBLEM_SETTINGS, text);
 	else
-		conn_reply(c, a->what == ASK_RELOAD ? say_reloaded(c) :
+		conn_reply(c, a->what == ASK_RELOAD ? say_reloaded(c, text) :
 		    view_begun(&c->answer));
 }
 

@@ -114,8 +114,9 @@ struct job *
 /* Embedded in the object of whoever asks the launcher for something. */
 struct asking {
 	enum frame_ask	 what;
-	/* What is wrong, or "": it is done, or has begun; for this call. */
-	void		(*done)(struct asking *, const char *error);
+	/* The text is there for this call only. */
+	void		(*done)(struct asking *, enum frame_told how,
+			    const char *text);
 	struct asking	*next;		/* private */
 };
 

@@ -11,7 +11,7 @@
 #include "daemon/log.h"
 #include "daemon/master/proc_priv.h"
 
-#define ASK_ERROR_MAX	1024	/* bytes of what the launcher says, and NUL */
+#define ASK_TEXT_MAX	1024	/* bytes of what the launcher says, and NUL */
 
 /* What crashed this thread, or 0.  User code can write there what it likes. */
 static int
@@ -157,19 +157,19 @@ proc_ask(struct proc *p, struct asking *a)
 static void
 launcher_told(struct proc *p, const struct frame *f)
 {
-	const struct frame_bytes *said = &f->u.told.error;
+	const struct frame_bytes *said = &f->u.told.text;
 	struct asking *a = p->asking;
-	char error[ASK_ERROR_MAX];
+	char text[ASK_TEXT_MAX];
 
 	if (a == NULL || f->u.told.what != (uint32_t)a->what) {
 		log_error("told-unasked what=%u", f->u.told.what);
 		return;
 	}
-	(void)snprintf(error, sizeof(error), "%.*s",
-	    (int)(said->len < sizeof(error) ? said->len : sizeof(error)),
+	(void)snprintf(text, sizeof(text), "%.*s",
+	    (int)(said->len < sizeof(text) ? said->len : sizeof(text)),
 	    (const char *)said->data);
 	LL_DELETE(p->asking, a);
-	a->done(a, error);
+	a->done(a, f->u.told.how, text);
 }
 
 void

@@ -551,7 +551,7 @@ def test_reload_needs_a_restart(daemon, ctl):
     daemon.write_conf()
     done = ctl.run("reload")
     assert (done.returncode, done.stderr) == \
-        (DONE, "deferctl: only a restart can change these: threads\n")
+        (DONE, "deferctl: these wait for a restart: threads\n")
 
 
 def test_drain(daemon, ctl):

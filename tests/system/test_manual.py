@@ -117,7 +117,7 @@ def settings():
 def setting_words(row):
     """How deferd.conf(5) ends the paragraphs of a setting."""
     where = {"top": "At the top", "route": "In routes", "top, route": "At the top and in routes"}
-    reload = {"yes": "taken at a reload", "no": "needs a restart"}
+    reload = {"yes": "taken at a reload", "no": "needs a restart", "start": "needs a new start"}
     values = row["values"][0].upper() + row["values"][1:]
     return f"{values}. Default: {row['default']}. {where[row['where']]}; {reload[row['reload']]}."
 

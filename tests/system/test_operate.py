@@ -319,6 +319,22 @@ def test_reload_of_a_bad_file(operate):
     assert op.post("/reload").status == 200
 
 
+def test_what_the_launcher_holds(operate):
+    """Named by every reload, and no restart looks as if it had changed it"""
+    d, op = operate()
+    master = d.master()
+    pid_file = {"pid-file": d.world.path("out", "other.pid")}
+    d.settings.update(threads=3, **pid_file)
+    d.write_conf()
+    assert op.post("/reload").json["needs_restart"] == "pid-file, threads"
+    detail = problem(op.post("/restart"), "settings", 422)
+    assert detail.startswith("pid-file: only a new start")
+    assert d.master() == master
+    os.kill(master, 9)
+    until(lambda: serving(op), "another master serves")
+    assert op.post("/reload").json["needs_restart"] == "pid-file"
+
+
 def test_drain(operate, world):
     """202, then as SIGTERM"""
     d, op = operate(drain=20)
@@ -326,7 +342,7 @@ def test_drain(operate, world):
     task = d.sh(code)
     d.wait_state(task, "running")
     assert op.post("/drain").status == 202
-    assert op.state() == "draining"
+    until(lambda: op.state() == "draining", "the master has heard it")
     assert d.request("POST", "/sh", b"true").status == 503
     assert d.process.poll() is None
     os.unlink(file)
