@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "ctl/clock.h"
 #include "ctl/ctl.h"
@@ -128,7 +129,7 @@ report_load(FILE *out, const json_t *stats)
 	tasks_line(out, stats);
 	slots_line(out, stats);
 	store_line(out, stats);
-	fprintf(out, LABEL "%.0f connections, %.0f waiting, %.0f of these "
+	fprintf(out, LABEL "%.0f connections, %.0f held, %.0f of these "
 	    "through doors\n", "clients", count(stats, "connections"),
 	    count(stats, "waiting"), count(stats, "waiting_through_doors"));
 	fprintf(out, LABEL "%s of memory, %.0f descriptors of %.0f\n",
@@ -180,6 +181,22 @@ rate(const json_t *now, const json_t *before, const char *name, double s)
 	return (count(now, name) - count(before, name)) / s;
 }
 
+/* As the clock of who reads it has it. */
+static void
+put_minute(FILE *out, const json_t *minute)
+{
+	int64_t ms;
+	time_t t;
+	struct tm tm;
+
+	if (!doc_time(minute, "minute", &ms))
+		return;
+	t = (time_t)(ms / 1000);
+	if (localtime_r(&t, &tm) != NULL)
+		fprintf(out, ", in the minute of %02d:%02d", tm.tm_hour,
+		    tm.tm_min);
+}
+
 void
 report_rates(FILE *out, const json_t *stats, const json_t *before)
 {
@@ -198,8 +215,10 @@ report_rates(FILE *out, const json_t *stats, const json_t *before)
 		now = json_array_size(minutes) < 2 ? NULL :
 		    json_array_get(minutes, json_array_size(minutes) - 2);
 	}
-	fprintf(out, LABEL "per second%s: ", "rates", then != NULL ? "" :
-	    ", in the last minute");
+	fprintf(out, LABEL "per second", "rates");
+	if (then == NULL)
+		put_minute(out, now);
+	fprintf(out, ": ");
 	for (size_t i = 0; i < N(names); i++)
 		fprintf(out, "%s%.1f %s", i > 0 ? ", " : "",
 		    rate(now, then, names[i], s), names[i]);

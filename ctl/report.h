@@ -23,7 +23,7 @@ void	report_totals(FILE *out, const json_t *stats);
 
 /*
  * Tasks per second since the look before; without one, or when the daemon has
- * been restarted since, in the last whole minute.
+ * been restarted since, in the last whole minute; and says in which.
  */
 void	report_rates(FILE *out, const json_t *stats, const json_t *before);
 

@@ -50,7 +50,11 @@ stats_run(const struct ctl *ctl, int argc, char **argv)
 {
 	bool as_json;
 
-	if (options_json(argc, argv, &as_json) == -1 || optind != argc)
+	if (options_json(argc, argv, &as_json) == -1)
 		return ctl_usage(ctl);
+	if (optind != argc) {
+		ctl_say("%s: no argument is expected", argv[optind]);
+		return ctl_usage(ctl);
+	}
 	return ask(ctl, as_json);
 }

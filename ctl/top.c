@@ -22,7 +22,7 @@
 #define PERIOD_MAX_S	3600
 #define PATIENCE_S	10
 #define TASKS_MAX	"1000"		/* a page: there are fewer slots */
-#define HEAD_LINES	10		/* above the tasks */
+#define HEAD_LINES	12		/* above the tasks */
 
 struct top {
 	const struct ctl *ctl;
@@ -72,6 +72,7 @@ report(FILE *out, const struct top *top, size_t rows, size_t width)
 	report_state(out, top->stats);
 	report_rates(out, top->stats, top->before);
 	report_load(out, top->stats);
+	report_totals(out, top->stats);
 	putc('\n', out);
 	report_running(out, top->tasks, rows, width);
 }
@@ -145,8 +146,12 @@ top_run(const struct ctl *ctl, int argc, char **argv)
 
 	while ((c = getopt(argc, argv, "d:")) != -1)
 		if (c != 'd' || units_parse_number(optarg, 1, PERIOD_MAX_S,
-		    &period_s) == -1)
+		    &period_s) == -1) {
+			if (c == 'd')
+				ctl_say("-d %s: expected seconds, 1 to %d",
+				    optarg, PERIOD_MAX_S);
 			return ctl_usage(ctl);
+		}
 	if (optind != argc)
 		return ctl_usage(ctl);
 	if ((code = look(&top)) != EXIT_DONE) {

@@ -50,6 +50,7 @@
  */
 #define HEAD_MAX	(3 * SCGI_HEAD_MAX + CGIRES_NORMAL_MAX)
 
+#define JSON_FLAGS	(JSON_COMPACT | JSON_REAL_PRECISION(12))
 #define JSON_BRIEF	1024		/* bytes of a short document */
 #define LINK_INFIX	"/status/"
 #define TYPE_PREFIX	"urn:deferd:problem:"	/* names, listed in the manual */
@@ -247,13 +248,13 @@ static int
 set_json(struct answer *a, const char *type, const json_t *doc)
 {
 	char brief[JSON_BRIEF];
-	size_t len = json_dumpb(doc, brief, sizeof(brief), JSON_COMPACT);
+	size_t len = json_dumpb(doc, brief, sizeof(brief), JSON_FLAGS);
 
 	if (len == 0 || begin_json(a, type, len))
 		return -1;
 	if (len > sizeof(brief))
 		return json_dumpb(doc, (char *)a->body.bytes->data, len,
-		    JSON_COMPACT) == len ? 0 : -1;
+		    JSON_FLAGS) == len ? 0 : -1;
 	memcpy(a->body.bytes->data, brief, len);
 	return 0;
 }

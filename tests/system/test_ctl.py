@@ -274,6 +274,22 @@ def test_show(daemon, ctl):
     assert ctl.refused("show", NO_TASK).startswith(f"deferctl: {NO_TASK}: ")
 
 
+def test_figures_for_people(daemon, ctl):
+    """which minute it was; clients are held, tasks queued; no number has a tail of digits"""
+    daemon.wait(ctl.sh(OK))
+    text = ctl("stats")
+    assert re.search(r"^rates +per second, in the minute of \d\d:\d\d: ", text, re.M), text
+    assert " held, " in text and "waiting" not in text
+    assert not re.search(r"\.\d{13}", ctl("stats", "--json"))
+    daemon.wait(ctl.sh("exit 1"))
+    assert "1 failed" in ctl("top")
+
+
+def test_reason_of_wrong_use(ctl):
+    assert "-d 0: expected" in ctl.refused("top", "-d", "0", code=USAGE)
+    assert "foo: no argument is expected" in ctl.refused("stats", "foo", code=USAGE)
+
+
 def test_prefix_of_an_id(daemon, ctl):
     """six digits or more will do, if they are of one task that is there"""
     task = ctl.sh(OK)
