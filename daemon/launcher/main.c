@@ -55,15 +55,25 @@ struct options {
 
 static const struct option long_options[] = {
 	{ "check-store", no_argument, NULL, 'S' },
+	{ "help", no_argument, NULL, 'h' },
 	{ 0 }
 };
 
 static void __attribute__((noreturn))
-usage(void)
+usage(FILE *out, int code)
 {
 	fputs("usage: deferd [-dfV] [-c file] [-s socket]\n"
-	    "       deferd -n [--check-store] [-c file]\n", stderr);
-	exit(2);
+	    "       deferd -n [--check-store] [-c file]\n"
+	    "       deferd -h | --help\n\n"
+	    "  -c file        the settings, instead of " DEFERD_CONF "\n"
+	    "  --check-store  with -n: look over the store instead\n"
+	    "  -d             debug: log more, show why a task failed\n"
+	    "  -f             stay in the foreground, log to standard error\n"
+	    "  -h, --help     this\n"
+	    "  -n             check the settings, print them, and exit\n"
+	    "  -s socket      listen here, instead of where the settings say\n"
+	    "  -V             print the version, and exit\n", out);
+	exit(code);
 }
 
 /* What was given relative to here must be found again from "/". */
@@ -89,7 +99,7 @@ read_options(struct options *o, int argc, char **argv)
 	int c;
 
 	*o = (struct options){ 0 };
-	while ((c = getopt_long(argc, argv, "c:dfns:V", long_options,
+	while ((c = getopt_long(argc, argv, "c:dfhns:V", long_options,
 	    NULL)) != -1)
 		switch (c) {
 		case 'c':
@@ -115,11 +125,13 @@ read_options(struct options *o, int argc, char **argv)
 		case 'V':
 			puts("deferd " PACKAGE_VERSION "\n" BUILT_WITH);
 			exit(0);
+		case 'h':
+			usage(stdout, 0);
 		default:
-			usage();
+			usage(stderr, 2);
 		}
 	if (optind < argc || (o->check_store && !o->check))
-		usage();
+		usage(stderr, 2);
 	if (!o->path && access(DEFERD_CONF, F_OK) == 0)
 		o->path = absolute(DEFERD_CONF);
 }

@@ -1,6 +1,7 @@
 """The manners of a daemon (design.md 3) and its configuration (design.md 6)."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -311,6 +312,11 @@ def test_version_and_usage(idle):
     """-V; an unknown option"""
     done = run(idle, "-V")
     assert done.returncode == 0 and "deferd" in done.stdout
+    for option in ("-h", "--help"):
+        done = run(idle, option)
+        assert done.returncode == 0 and done.stdout.startswith("usage: deferd ")
+        for letter in "cdfhnsV":
+            assert re.search(f"^  -{letter}\\b.*  \\w", done.stdout, re.M), letter
     done = run(idle, "-%")
     assert done.returncode != 0 and "usage" in done.stderr.lower()
 
