@@ -145,6 +145,31 @@ show(const json_t *doc)
 	show_tries(doc);
 }
 
+/* What a list has beside it, the operator's own; it may have gone by now. */
+static int
+ask_more(const struct ctl *ctl, const char *id, json_t *doc)
+{
+	static const char *const names[] = { "route", "owner" };
+	char query[sizeof("id=") + ASK_ID_TEXT];
+	struct talk_question q = {
+		.method = "GET", .path = "/tasks", .query = query,
+		.patience_s = ASK_PATIENCE_S, .status = 200, .member = "tasks",
+	};
+	json_t *list, *task;
+	int code;
+
+	snprintf(query, sizeof(query), "id=%s", id);
+	if ((code = ask_json(ctl, &q, id, &list)) != EXIT_DONE)
+		return code;
+	task = json_array_get(doc_at(list, "tasks"), 0);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (task != NULL && doc_at(task, names[i]) != NULL &&
+		    json_object_set(doc, names[i], doc_at(task, names[i])))
+			ctl_no_memory();
+	json_decref(list);
+	return EXIT_DONE;
+}
+
 static int
 ask(const struct ctl *ctl, const char *id, bool as_json)
 {
@@ -157,7 +182,8 @@ ask(const struct ctl *ctl, const char *id, bool as_json)
 
 	if (as_json)
 		code = ask_print(ctl, &q, id);
-	else if ((code = ask_json(ctl, &q, id, &doc)) == EXIT_DONE)
+	else if ((code = ask_json(ctl, &q, id, &doc)) == EXIT_DONE &&
+	    (code = ask_more(ctl, id, doc)) == EXIT_DONE)
 		show(doc);
 	json_decref(doc);
 	free(path);

@@ -265,12 +265,14 @@ def test_show(daemon, ctl):
     task = ctl.sh("echo 42 page 3 >&3; sleep 0.1\n" + OK)
     daemon.wait(task)
     text = ctl("show", task)
-    for line in (f"id +{task}", "state +succeeded", "method +POST", "path +/sh",
+    for line in (f"id +{task}", "state +succeeded", "method +POST", "path +/sh", r"route +/sh/\*",
                  r"created +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", r"ran +\S+s",
                  "response +200, body 4", "exit +status 0, cpu .*", "attempts +1"):
         assert re.search(f"^{line}$", text, re.M), (line, text)
     assert ctl("show", f"/jobs/status/{task}") == text, "a link will do, too"
     assert ctl.json("show", task)["id"] == task
+    task = daemon.submit("/sh", b"exit 1", extra=[("REMOTE_USER", "alice")])
+    assert re.search("^owner +alice$", ctl("show", task), re.M)
     assert ctl.refused("show", NO_TASK).startswith(f"deferctl: {NO_TASK}: ")
 
 
