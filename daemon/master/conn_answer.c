@@ -116,6 +116,16 @@ log_refusal(const struct conn *c, enum problem problem, const char *detail,
 	    skipped);
 }
 
+/* `detail` repeats what the client has sent: that is his to know. */
+void
+conn_refuse_query(struct conn *c, const char *detail)
+{
+	stats_refused(sched_stats(c->env->sched), PROBLEM_BAD_REQUEST);
+	log_refusal(c, PROBLEM_BAD_REQUEST, "the query", NULL);
+	conn_reply(c, view_problem(&c->answer, PROBLEM_BAD_REQUEST, detail,
+	    NULL, 0));
+}
+
 static void
 refuse(struct conn *c, enum problem problem, const char *detail,
     const struct task *t, unsigned int allow)

@@ -310,10 +310,11 @@ conn_list(struct conn *c)
 	l->conn = c;
 	c->state = CONN_STORE;
 	status = filter_parse(&l->asked, c->req.query, why);
-	if (status != 0) {
+	if (status == 400) {
 		conn_list_free(c);
-		conn_refuse(c, status == 400 ? PROBLEM_BAD_REQUEST :
-		    PROBLEM_INTERNAL, status == 400 ? why : NULL);
+		conn_refuse_query(c, why);
+	} else if (status != 0) {
+		end_list(l, -1);
 	} else if (!sched_list_may_begin(c->env->sched, &l->asked)) {
 		conn_list_free(c);
 		conn_refuse(c, PROBLEM_NO_TASK,

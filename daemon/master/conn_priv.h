@@ -110,6 +110,9 @@ void	conn_reply(struct conn *, int made);
 /* Answers with a problem document, or the page that says the same. */
 void	conn_refuse(struct conn *, enum problem, const char *detail);
 
+/* 400 for what stands in the query: the log hears no word of it. */
+void	conn_refuse_query(struct conn *, const char *detail);
+
 /* 405: the resource has these methods; it is a task's, or task is NULL. */
 void	conn_refuse_method(struct conn *, const struct task *,
 	    unsigned int allow);

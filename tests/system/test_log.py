@@ -104,6 +104,18 @@ def test_refused(make):
           "it is said how many were skipped")
 
 
+def test_refused_query(make):
+    """what stands in a query is told to who has sent it, and not to the log"""
+    d = make()
+    control = d.world.path(d.folder, "control.sock")
+    for query in ("state=s3cr3t", "s3cr3t=1", "s3cr3t=%", "limit=5&older=s3cr3t"):
+        answer = scgi(control, "GET", "/tasks", query=query)
+        assert answer.status == 400 and "s3cr3t" in answer.json["detail"]
+    until(lambda: d.log().count("reason=bad-request method=GET path=/tasks ") == 4,
+          "they are logged")
+    assert "s3cr3t" not in d.log()
+
+
 def test_operator(make):
     """reload, pause, resume, drain are told of"""
     d = make()
