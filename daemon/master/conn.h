@@ -7,10 +7,13 @@
  *
  * HEAD -> BODY -> STORE -> ANSWER -> closed, with WAIT before the ANSWER when
  * the client prefers to wait for the end of its task: then it holds its
- * descriptors, a timer and little memory.  What is refused goes from wherever
- * it is to ANSWER, over DRAIN when the server at the other end wants to be
- * rid of the body first.  A conn dies by close_conn(); its
- * memory goes at the end of the loop's turn.
+ * descriptors, a timer and little memory.  FOLLOW is for the log of a task that
+ * has not ended: one look, which goes on to ANSWER, or a stream that takes its
+ * place.  What is refused goes from wherever it is to ANSWER, over DRAIN when
+ * the server at the other end wants to be rid of the body first.  If nobody
+ * knows where the request ends LINGER comes last: what still comes is read and
+ * forgotten, lest a reset takes the answer with it.  A conn dies by
+ * conn_close(); its memory goes at the end of the loop's turn.
  */
 #ifndef DAEMON_MASTER_CONN_H
 #define DAEMON_MASTER_CONN_H

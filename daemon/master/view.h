@@ -31,7 +31,7 @@ void	answer_fini(struct answer *);
 
 /*
  * All functions fill `a` and return 0, or -1 without memory (`a` is empty
- * then; the caller closes the connection).  Every answer made here carries
+ * then; the caller has words that need none).  Every answer made here carries
  * Cache-Control: no-store and Referrer-Policy: no-referrer.  Where
  * `req` is NULL the head could not be read.
  */
