@@ -32,7 +32,8 @@ LADDER='
 main
 server
 conn
-intake outlet route operate claim
+intake outlet route claim
+operate
 sched view
 proc+slot+worker table owner
 job stats filter
