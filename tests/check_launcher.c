@@ -996,6 +996,37 @@ START_TEST(test_restart_refused)
 }
 END_TEST
 
+/* What is read while a master ends is for the next one, and checked at once. */
+START_TEST(test_restart_again)
+{
+	pid_t pid;
+
+	setenv("FAKE_STUBBORN", "1", 1);
+	serve();
+	unsetenv("FAKE_STUBBORN");
+	order("ask 2");
+	wait_for("log", "DRAIN heir=1", 1);
+	write_file("conf", "\nkeep = -1\n");
+	order("ask 2");
+	wait_for("log", "TOLD 2 how=1 ", 1);
+	write_settings("route \"/more\" { module = \"/more.so\" }");
+	order(_i == 0 ? "ask 2" : "ask 0");
+	wait_for("log", _i == 0 ? "TOLD 2 how=0 ." : "TOLD 0 how=0 .",
+	    _i == 0 ? 2 : 1);
+	ck_assert_int_eq(kill(pid_of(wait_for("log", "ready", 1)), SIGKILL), 0);
+	wait_for("log", "ready", 2);
+	order("spawn 1 1 0");		/* there is such a pool now */
+	wait_for("log", "SPAWNED 1", 1);
+	ck_assert_int_eq(count("log", "RELOAD"), 0);
+	pid = launcher;
+	launcher = 0;
+	kill(pid, SIGTERM);
+	wait_for("log", "DRAIN heir=0", 1);
+	kill(pid, SIGTERM);
+	ck_assert_int_eq(status_of(pid), 1);
+}
+END_TEST
+
 /* What the launcher holds stays named, whoever the master is; no restart. */
 START_TEST(test_held_settings)
 {
@@ -1295,6 +1326,7 @@ main(int argc, char **argv)
 	tcase_add_test(tc, test_reload_then_new_master);
 	tcase_add_loop_test(tc, test_restart, 0, 2);
 	tcase_add_test(tc, test_restart_refused);
+	tcase_add_loop_test(tc, test_restart_again, 0, 2);
 	tcase_add_test(tc, test_held_settings);
 	tcase_add_test(tc, test_ask_reload);
 	tcase_add_test(tc, test_ask_drain);

@@ -282,6 +282,7 @@ keeper_run(struct keeper *k)
 {
 	k->state = KEEPER_STARTING;
 	k->first = k->settings.conf;
+	k->heir = (struct settings){ .fd = -1 };
 	link_init(&k->link);
 	k->signal_fd = open_signals();
 	k->pools = calloc(k->settings.conf->npools, sizeof(*k->pools));
@@ -294,6 +295,7 @@ keeper_run(struct keeper *k)
 		turn(k);
 	link_close(&k->link);
 	free(k->pools);
+	settings_fini(&k->heir);
 	if (k->first != k->settings.conf)
 		conf_free((struct conf *)k->first);
 	if (k->signal_fd >= 0)

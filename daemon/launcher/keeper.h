@@ -60,6 +60,8 @@ struct keeper {
 	/* the keeper's own */
 	const struct conf *first;	/* that the launcher goes by; owned, and
 					 * may be settings.conf */
+	struct settings	 heir;		/* for the next master, if there is a
+					 * conf; owned */
 	enum keeper_state state;
 	int		 exit_status;
 	int		 signal_fd;

@@ -56,6 +56,9 @@ void	keeper_reap(struct keeper *);
 /* SIGHUP: the new settings, if they are good.  -1 with a message, and logged. */
 int	keeper_reload(struct keeper *, char error[CONF_ERROR_MAX]);
 
+/* Before a master is started: what was read while the last one ended. */
+void	keeper_take_heir(struct keeper *);
+
 /* SIGUSR2: a new master and new workers; the sockets stay. */
 void	keeper_restart(struct keeper *);
 

@@ -88,6 +88,7 @@ start_master(struct keeper *k)
 	if (notify_wanted(&k->notify))
 		snprintf(alive, sizeof(alive), "%lld", alive_ms(&k->notify));
 	role_argv(k, argv, ROLE_MASTER_PROGRAM, "-a", *alive ? alive : NULL);
+	keeper_take_heir(k);
 	k->master_started_ms = keeper_now_ms();
 	k->master = spawn_role(k, &s, &peer);
 	k->master_ready = k->left_backlog = false;

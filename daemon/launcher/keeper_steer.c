@@ -19,33 +19,85 @@
 
 /* -- new settings ------------------------------------------------------------ */
 
-/* Takes `fresh` if it can.  -1 with a message. */
-static int
-put_in_force(struct keeper *k, struct settings *fresh,
-    char error[CONF_ERROR_MAX])
+/* The newest that were good. */
+static const struct settings *
+newest(const struct keeper *k)
 {
-	struct frame f = { .kind = FRAME_RELOAD };
-	struct backoff *pools = calloc(fresh->conf->npools, sizeof(*pools));
-	int fd = settings_open(fresh);
-	char restart[NAMES_MAX], start[NAMES_MAX];
+	return k->heir.conf ? &k->heir : &k->settings;
+}
 
-	if (!pools || fd < 0) {
-		snprintf(error, CONF_ERROR_MAX, "%s", strerror(errno));
-		free(pools);
-		if (fd >= 0)
-			close(fd);
+/* Takes `fresh`.  -1 with errno. */
+static int
+adopt(struct keeper *k, const struct settings *fresh)
+{
+	struct backoff *pools = calloc(fresh->conf->npools, sizeof(*pools));
+
+	if (!pools)
 		return -1;
-	}
-	log_info("reloading generation=%u needs-restart=%s needs-start=%s",
-	    k->generation + 1, conf_needs_restart(k->settings.conf,
-	    fresh->conf, restart, sizeof(restart)),
-	    conf_needs_start(k->first, fresh->conf, start, sizeof(start)));
 	if (k->settings.conf == k->first)
 		k->settings.conf = NULL;
 	settings_fini(&k->settings);
 	free(k->pools);
 	k->settings = *fresh;
 	k->pools = pools;
+	return 0;
+}
+
+static void
+say_reloading(const struct keeper *k, uint32_t generation,
+    const struct conf *from, const struct conf *to)
+{
+	char restart[NAMES_MAX], start[NAMES_MAX];
+
+	log_info("reloading generation=%u needs-restart=%s needs-start=%s",
+	    generation,
+	    conf_needs_restart(from, to, restart, sizeof(restart)),
+	    conf_needs_start(k->first, to, start, sizeof(start)));
+}
+
+/*
+ * A master that ends keeps those it has: new workers would come too late for
+ * it, and go at once.
+ */
+static void
+put_by(struct keeper *k, const struct settings *fresh)
+{
+	say_reloading(k, 0, fresh->conf, fresh->conf);
+	settings_fini(&k->heir);
+	k->heir = *fresh;
+}
+
+/* Without memory the master that comes has the old ones; the next, these. */
+void
+keeper_take_heir(struct keeper *k)
+{
+	if (!k->heir.conf)
+		return;
+	if (adopt(k, &k->heir) < 0)
+		log_error("reload-failed error=%m");
+	else
+		k->heir = (struct settings){ .fd = -1 };
+}
+
+/* Takes `fresh` if it can.  -1 with a message. */
+static int
+put_in_force(struct keeper *k, const struct settings *fresh,
+    char error[CONF_ERROR_MAX])
+{
+	struct frame f = { .kind = FRAME_RELOAD };
+	int fd = settings_open(fresh);
+
+	if (fd < 0) {
+		snprintf(error, CONF_ERROR_MAX, "%s", strerror(errno));
+		return -1;
+	}
+	say_reloading(k, k->generation + 1, k->settings.conf, fresh->conf);
+	if (adopt(k, fresh) < 0) {
+		snprintf(error, CONF_ERROR_MAX, "%s", strerror(errno));
+		close(fd);
+		return -1;
+	}
+	settings_fini(&k->heir);
 	f.u.reload.generation = ++k->generation;
 	keeper_tell(k, &f, &fd, 1);
 	return 0;
@@ -86,13 +138,16 @@ read_again(struct keeper *k, bool restart, bool *changed,
 		settings_fini(&fresh);
 		return -1;
 	}
-	if (settings_equal(&fresh, &k->settings)) {
+	if (settings_equal(&fresh, newest(k))) {
 		log_info("settings-unchanged");
 		settings_fini(&fresh);
 		return 0;
 	}
 	settings_warn_walls(fresh.conf);
-	status = put_in_force(k, &fresh, error);
+	if (k->state == KEEPER_RESTARTING || k->state == KEEPER_DRAINING)
+		put_by(k, &fresh);
+	else
+		status = put_in_force(k, &fresh, error);
 	if (status < 0)
 		settings_fini(&fresh);
 	*changed = status == 0;
@@ -184,9 +239,7 @@ prepare_restart(struct keeper *k, char error[CONF_ERROR_MAX])
 	enum frame_told how = TOLD_BAD_SETTINGS;
 	bool changed;
 
-	if (k->state == KEEPER_RESTARTING)
-		return TOLD_DONE;
-	if (k->state != KEEPER_SERVING) {
+	if (k->state != KEEPER_SERVING && k->state != KEEPER_RESTARTING) {
 		snprintf(error, CONF_ERROR_MAX, "it starts or ends just now");
 		how = TOLD_TOO_LATE;
 	} else if (read_again(k, true, &changed, error) == 0) {
@@ -224,7 +277,7 @@ answer_reload(struct keeper *k, char text[CONF_ERROR_MAX])
 {
 	if (keeper_reload(k, text) < 0)
 		return TOLD_BAD_SETTINGS;
-	conf_needs_start(k->first, k->settings.conf, text, CONF_ERROR_MAX);
+	conf_needs_start(k->first, newest(k)->conf, text, CONF_ERROR_MAX);
 	return TOLD_DONE;
 }
 
