@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from client import connect, parse_cgi, read_all, scgi_head, until
+from client import connect, parse_cgi, read_all, scgi, scgi_head, until
 from harness import MASTER_USER, ROOT, SANITIZED
 from test_contract import HELLO, check_pending, check_problem, gate    # noqa: F401 (a fixture)
 
@@ -50,6 +50,12 @@ def applied(answer):
 
 def open_fds(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def held(d, how="waiting"):
+    """How many requests the daemon holds: all, or those that came by a door."""
+    control = d.world.path(d.folder, "control.sock")
+    return scgi(control, "GET", "/stats").json[how]
 
 
 # ---- submissions -----------------------------------------------------------
@@ -203,10 +209,8 @@ def test_max_waiting(make, cgi_server, gate):           # noqa: F811
     d = make(max_waiting=1)
     task = d.sh(gate.wait + HELLO)
     link = f"/spare/status/{task}"
-    before = open_fds(d.master())
     first = Asked(cgi_server.curl, link, **prefer("wait=25"))
-    until(lambda: open_fds(d.master()) > before, "the first one waits")
-    time.sleep(0.2)         # its descriptors are there a moment before it waits
+    until(lambda: held(d, "waiting_through_doors") == 1, "the first one waits")
     answer = cgi_server.curl(link, **prefer("wait=25"))
     assert answer.status == 202 and answer.seconds < 10
     answer = cgi_server.curl("/spare/sh", body=gate.wait.encode(), **prefer("wait=25"))
@@ -269,8 +273,7 @@ def test_drain_while_waiting(make, gate):               # noqa: F811
     d.wait_state(task, "running")
     poll = Asked(d.get, f"/status/{task}", **plain("wait=25"))
     submission = Asked(d.request, "POST", "/sh", gate.wait.encode(), **plain("wait=25"))
-    until(lambda: len(d.log().split("draining")) == 1 and poll.answer is None, "they wait")
-    time.sleep(0.3)
+    until(lambda: held(d) == 2, "they wait")
     d.process.send_signal(signal.SIGTERM)
     assert poll.get(10).status == 202 and submission.get(10).status == 202
     gate.open()
