@@ -72,7 +72,7 @@ on_told(struct asking *a, enum frame_told how, const char *text)
 	    offsetof(struct conn, u.asking));
 
 	if (how != TOLD_DONE)
-		conn_refuse(c, sched_is_draining(c->env->sched) ?
+		conn_refuse(c, how == TOLD_TOO_LATE ?
 		    PROBLEM_DRAINING : PROBLEM_SETTINGS, text);
 	else
 		conn_reply(c, a->what == ASK_RELOAD ? say_reloaded(c, text) :

@@ -344,6 +344,10 @@ def test_drain(operate, world):
     assert op.post("/drain").status == 202
     until(lambda: op.state() == "draining", "the master has heard it")
     assert d.request("POST", "/sh", b"true").status == 503
+    with open(d.conf_path, "a") as f:
+        f.write("\nqueue = none\n")
+    assert "queue: expected" in problem(op.post("/reload"), "settings", 422)
+    problem(op.post("/restart"), "draining", 503)
     assert d.process.poll() is None
     os.unlink(file)
     assert d.process.wait(30) == 0
