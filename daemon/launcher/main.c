@@ -273,7 +273,7 @@ main(int argc, char **argv)
 	k.foreground = o.foreground;
 	k.debug = o.debug;
 	daemonize_init(&k.daemonize);
-	if ((!o.check || o.check_store) && geteuid() == 0) {
+	if (geteuid() == 0) {
 		find_users(&user, &run_as, k.settings.conf);
 		k.user = &user;
 		k.run_as = &run_as;

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from client import scgi, until
-from harness import NO_TASK, ROOT, alive
+from harness import MASTER_USER, NO_TASK, ROOT, alive
 from servers import EXAMPLES
 
 HELLO = "printf 'Content-Type: text/plain\\n\\nhello'"
@@ -323,5 +323,7 @@ def test_version_and_usage(idle):
 
 def test_example_configuration(world, idle):
     """examples/deferd.conf is a valid configuration"""
-    done = run(idle, "-n", "-c", os.path.join(EXAMPLES, "deferd.conf"))
+    with open(os.path.join(EXAMPLES, "deferd.conf")) as f:
+        text = f.read().replace('"deferd"\n', f'"{MASTER_USER}"\n')
+    done = run(idle, "-n", "-c", idle.conf_path, conf=text)
     assert done.returncode == 0, done

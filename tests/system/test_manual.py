@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from harness import BUILD, SOURCE, find_build
+from harness import BUILD, MASTER_USER, SOURCE, find_build
 from house import House
 
 PAGES = ("defer.cgi.8", "deferctl.8", "deferd.8", "deferd.conf.5", "deferd_module.3")
@@ -303,8 +303,9 @@ def test_door_messages():
 
 
 def check_conf(house, text):
-    """Through `deferd -n`, as it stands."""
-    house.put("etc/tried/deferd.conf", text)
+    """Through `deferd -n`, as it stands, but with a user that there is."""
+    users = f'user = "{MASTER_USER}"\n' if not re.search(r"^user\s*=", text, re.M) else ""
+    house.put("etc/tried/deferd.conf", text + users)
     return subprocess.run([house.world.path("bin", "deferd"), "-n", "-c",
                            house.path("etc/tried/deferd.conf")], env=house.env,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

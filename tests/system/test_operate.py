@@ -791,6 +791,29 @@ def test_control_peers(operate):
     assert "peer-refused" in d.log()
 
 
+@pytest.mark.skipif(not ROOT, reason="needs root")
+@pytest.mark.parametrize("setting", ["user", "run_as"])
+def test_a_user_who_does_not_exist(world, built, setting):
+    """deferd -n: as the start, which fails"""
+    d = world.daemon(**{"user": MASTER_USER, "run_as": WORKER_USER, setting: "nobody-at-all"})
+    d.write_conf()
+    for option in ("-n", "-f"):
+        said = subprocess.run(d.command(option, "-c", d.conf_path), env=d.env(),
+                              capture_output=True, text=True, timeout=30)
+        assert said.returncode == 1
+        assert "user=nobody-at-all error=\"no such user\"" in said.stderr, said.stderr
+
+
+def test_one_user_for_both(world, built):
+    """deferd -n: tasks can do what the master can"""
+    d = world.daemon(user=WORKER_USER, run_as=WORKER_USER)
+    d.write_conf()
+    said = subprocess.run(d.command("-n", "-c", d.conf_path), env=d.env(), capture_output=True,
+                          text=True, timeout=30)
+    assert said.returncode == 0
+    assert ("it is run-as, too" in said.stderr) == ROOT, said.stderr
+
+
 def test_a_warning(world, built):
     """deferd -n: an operator who is run-as makes every task one"""
     d = world.daemon(control_peers=(WORKER_USER,), user=MASTER_USER, run_as=WORKER_USER)
