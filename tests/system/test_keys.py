@@ -1,6 +1,7 @@
 """Owners and Idempotency-Key over HTTP (contract.md 4); retry and priority."""
 
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -90,7 +91,7 @@ def test_key_while_a_limit_is_reached(make, server, world, store):
     if store == "sqlite":
         if not find_build("deferd-check"):
             pytest.skip("built without SQLite")
-        store += ":" + world.path("out", "limit.db")
+        store += ":" + world.path("out", f"limit-{time.monotonic_ns()}.db")     # no old keys
 
     def ask(key, body=SLEEP):
         return post(server, key=key, body=body, mount="/spare")

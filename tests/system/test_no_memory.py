@@ -164,5 +164,5 @@ def test_each_allocation_fails(world, faulty, program, store):
         n += EVERY
     plan.fail(0)
     print(f"{program} {store}: {rounds} rounds, {n} allocations, {silent} without an answer")
-    assert rounds > 5 and silent == 0
+    assert rounds > 2 and silent == 0
     d.stop()
