@@ -77,7 +77,7 @@ static const struct {
 	[PROBLEM_BODY_LARGE] = { 413, 0, "Request body too large",
 	    "The request body is over the limit; no task was made." },
 	[PROBLEM_NOT_CONTROL] = { 421, 0, "Not the control socket",
-	    "An operator's request came to the data socket, which is for web "
+	    "What an operator asks came to the data socket, which is for web "
 	    "servers; nothing was done." },
 	[PROBLEM_KEY_REUSED] = { 422, 0,
 	    "The Idempotency-Key belongs to another request",
