@@ -22,8 +22,8 @@ no)
 	;;
 some)
 	# What a sanitizer may find something in, and not the long ones.
-	set -- -k "not 300_mb and not thousand and not nothing_is_left and not idle_memory \
-		and (mod_cgid or nginx or not (apache or lighttpd))" "$@"
+	set -- -k "not test_guide and not test_manual and not 300_mb and not thousand \
+		and not nothing_is_left and not idle_memory and (mod_cgid or nginx or not (apache or lighttpd))" "$@"
 	;;
 esac
 if ! /usr/bin/python3 -c 'import pytest' 2>/dev/null; then

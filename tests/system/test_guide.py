@@ -47,7 +47,7 @@ def run_block(house, what, language, body):
     elif kind == "file":
         house.file(words[0], body, int(words[1], 8) if len(words) > 1 else 0o644)
     elif kind == "check":
-        house.put("etc/tried/deferd.conf", body)
+        house.put("etc/tried/deferd.conf", f'user = "{MASTER_USER}"\n{body}')
         assert words[0] in house.say("deferd -n -c /etc/tried/deferd.conf 2>&1 >/dev/null")[0]
     else:
         assert language == "console", f"what is this? {body}"
