@@ -131,8 +131,7 @@ add(scmp_filter_ctx ctx, const char *name, unsigned int n,
 static int
 add_list(scmp_filter_ctx ctx)
 {
-	struct scmp_arg_cmp own = SCMP_CMP64(0, SCMP_CMP_EQ,
-	    (scmp_datum_t)getpid());
+	struct scmp_arg_cmp own = { 0, SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0 };
 	size_t i;
 	int error = 0;
 
