@@ -686,6 +686,7 @@ def test_its_own_listening_socket(world, built):
         finally:
             d.kill()
             d.check_sanitizers()
+            os.unlink(path)
 
 
 def test_thousands_of_descriptors_in_flight(make):
