@@ -444,10 +444,12 @@ START_TEST(given_up_half_way)
 	open_target((enum way)_i);
 	body_in_file(LARGE, LARGE);
 	ck_assert_int_eq(outlet_start(&out), 0);
-	while (ngot < LARGE / 2 || outlet_busy(&out)) {
+	while (ngot < LARGE / 2) {
 		(void)read_turn(65536);
 		(void)event_base_loop(base, EVLOOP_NONBLOCK);
 	}
+	while (outlet_busy(&out))	/* until nobody reads any more */
+		(void)event_base_loop(base, EVLOOP_NONBLOCK);
 	outlet_fini(&out);
 	ck_assert_int_eq(done_calls, 0);
 }
