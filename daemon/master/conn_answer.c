@@ -40,23 +40,12 @@ on_sent(struct outlet *o, bool sent)
 	conn_wait_for_input(c);
 }
 
-#define LAST_WORDS(status, more, detail)				\
-	"Status: " status "\r\n" more					\
-	"Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n"	\
-	"Content-Type: application/problem+json\r\n\r\n"		\
-	"{\"detail\":\"" detail "\"}\n"
-
-/* An answer could not be made for want of memory, so this one is there. */
-static const char *
-last_words(const struct conn *c)
+/* It could not be made for want of memory, so one that is there takes its place. */
+static void
+give_up_answer(struct conn *c)
 {
-	static const char none[] = LAST_WORDS("503 Service Unavailable",
-	    "Retry-After: 10\r\n", "There is no memory to answer now.");
-	static const char made[] = LAST_WORDS("500 Internal Server Error", "",
-	    "There is no memory to answer; the request may be a task by now.");
-
 	log_error("answer-failed error=%s", "no memory");
-	return c->submits ? made : none;
+	c->outlet.words = view_last_words(c->submits);
 }
 
 static void
@@ -74,7 +63,7 @@ send_answer(struct conn *c)
 	c->outlet.arg = c;
 	if (outlet_start(&c->outlet) == 0)
 		return;
-	c->outlet.words = last_words(c);
+	give_up_answer(c);
 	if (outlet_start(&c->outlet) == -1)
 		conn_close(c);
 }
@@ -88,7 +77,7 @@ void
 conn_reply(struct conn *c, int made)
 {
 	if (made == -1)
-		c->outlet.words = last_words(c);
+		give_up_answer(c);
 	if (c->unread == 0 || c->garbled || conn_has_door(c)) {
 		send_answer(c);
 		return;
@@ -190,12 +179,23 @@ conn_on_drainable(struct conn *c)
 		conn_wait_for_input(c);
 }
 
+bool
+conn_discard_stray(struct conn *c)
+{
+	uint64_t owed = c->unread;
+	bool more;
+
+	c->unread = UINT64_MAX;
+	conn_discard_some(c);
+	more = c->unread > 0;
+	c->unread = owed;
+	return more;
+}
+
 void
 conn_on_lingering(struct conn *c)
 {
-	c->unread = UINT64_MAX;
-	conn_discard_some(c);
-	if (c->unread == 0 || conn_is_late(c))
+	if (!conn_discard_stray(c) || conn_is_late(c))
 		conn_close(c);
 	else
 		conn_wait_for_input(c);

@@ -322,11 +322,9 @@ conn_on_following(struct conn *c)
 		conn_close(c);
 		return;
 	}
-	c->unread = UINT64_MAX;
-	conn_discard_some(c);
-	if (c->unread > 0 && event_add(c->readable, NULL) == -1)
+	/* At its end it may only have stopped to send. */
+	if (conn_discard_stray(c) && event_add(c->readable, NULL) == -1)
 		conn_close(c);
-	c->unread = 0;		/* it may only have stopped to send */
 }
 
 void

@@ -123,6 +123,9 @@ void	conn_refuse_now(struct conn *, const struct task *);
 /* Reads and forgets, so that others have their turn. */
 void	conn_discard_some(struct conn *);
 
+/* The same with what a client sends beyond its request; false at its end. */
+bool	conn_discard_stray(struct conn *);
+
 /* sock is readable in DRAIN, in LINGER. */
 void	conn_on_drainable(struct conn *);
 void	conn_on_lingering(struct conn *);

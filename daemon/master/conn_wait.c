@@ -55,19 +55,18 @@ on_waited(struct waiter *w, const struct task *t)
 void
 conn_on_waiting(struct conn *c)
 {
-	bool body = c->unread > 0;
+	bool more = true;
 
 	if (stream_gone(&c->sock)) {
 		conn_close(c);
 		return;
 	}
-	if (!body)
-		c->unread = UINT64_MAX;
-	conn_discard_some(c);
-	if ((body || c->unread > 0) && event_add(c->readable, NULL) == -1)
+	if (c->unread > 0)
+		conn_discard_some(c);
+	else
+		more = conn_discard_stray(c);
+	if (more && event_add(c->readable, NULL) == -1)
 		conn_close(c);
-	if (!body)
-		c->unread = 0;
 }
 
 /* False if it must not wait.  What it holds while it does is little. */

@@ -822,6 +822,23 @@ view_html(struct answer *a, const struct request *req, const char *nonce,
 	return 0;
 }
 
+#define LAST_WORDS(status, reason, more, name, detail)			\
+	"Status: " status " " reason "\r\n" more			\
+	"Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n"	\
+	"Content-Type: application/problem+json\r\n\r\n"		\
+	"{\"type\":\"" TYPE_PREFIX name "\",\"title\":\"Out of memory\"," \
+	"\"status\":" status ",\"detail\":\"" detail "\"}\n"
+
+const char *
+view_last_words(bool may_be_task)
+{
+	return may_be_task ? LAST_WORDS("500", "Internal Server Error", "",
+	    "internal",
+	    "There is no memory to answer; the request may be a task by now.") :
+	    LAST_WORDS("503", "Service Unavailable", "Retry-After: 10\r\n",
+	    "store", "There is no memory to answer now.");
+}
+
 int
 view_no_content(struct answer *a, const struct task *task,
     unsigned int allow)

@@ -115,6 +115,13 @@ int	view_finished(struct answer *, const struct request *,
 	    const struct task *, struct store_op *op, bool debug)
 	__attribute__((warn_unused_result));
 
+/*
+ * A whole answer for which no memory is needed, static: 503, or 500 if the
+ * request may have become a task.
+ */
+const char *
+	view_last_words(bool may_be_task);
+
 /* 204 (DELETE, OPTIONS with Allow).  task may be NULL. */
 int	view_no_content(struct answer *, const struct task *,
 	    unsigned int allow)

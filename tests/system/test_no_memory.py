@@ -61,7 +61,12 @@ class Scenario:
         if not data:
             self.silent += 1
             return None
-        return parse_cgi(data)
+        answer = parse_cgi(data)
+        if answer.status in REFUSED and not answer.state and \
+                answer.get("Content-Type") == "application/problem+json":
+            assert answer.json["status"] == answer.status, answer
+            assert answer.json["type"].startswith("urn:deferd:problem:"), answer
+        return answer
 
     def submit(self, method, url, body=b"", extra=()):
         answer = self.ask(method, url, body, extra=extra)
