@@ -19,3 +19,16 @@ utf8_len(const void *s, size_t left)
 		return 0;	/* too long a form, a surrogate, too high */
 	return n;
 }
+
+size_t
+utf8_cut(const char *text, size_t len, size_t max)
+{
+	size_t back = 0;
+
+	if (len <= max)
+		return len;
+	while (back < 3 && back < max &&
+	    ((unsigned char)text[max - back] & 0xc0) == 0x80)
+		back++;
+	return max - back;
+}

@@ -13,4 +13,10 @@
  */
 size_t	utf8_len(const void *s, size_t left);
 
+/*
+ * How many of `len` bytes of text stand within the first `max`, a character
+ * not being cut as far as the text is UTF-8.
+ */
+size_t	utf8_cut(const char *text, size_t len, size_t max);
+
 #endif

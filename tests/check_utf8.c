@@ -59,6 +59,23 @@ START_TEST(each_character_has_one_form)
 }
 END_TEST
 
+/* Whole characters; and of what is no UTF-8, as many bytes as may be. */
+START_TEST(a_cut_leaves_whole_characters)
+{
+	static const char euros[] = "\xe2\x82\xac\xe2\x82\xac";
+	static const char bytes[] = "\x80\x80\x80\x80\x80\x80\x80\x80";
+
+	ck_assert_uint_eq(utf8_cut(euros, 6, 6), 6);
+	ck_assert_uint_eq(utf8_cut(euros, 6, 5), 3);
+	ck_assert_uint_eq(utf8_cut(euros, 6, 4), 3);
+	ck_assert_uint_eq(utf8_cut(euros, 6, 3), 3);
+	ck_assert_uint_eq(utf8_cut(euros, 6, 2), 0);
+	ck_assert_uint_eq(utf8_cut(euros, 6, 0), 0);
+	ck_assert_uint_eq(utf8_cut("plain", 5, 3), 3);
+	ck_assert_uint_eq(utf8_cut(bytes, 8, 6), 3);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -71,6 +88,7 @@ main(void)
 	    sizeof(edges) / sizeof(edges[0]));
 	tcase_add_test(tc, the_end_is_the_end);
 	tcase_add_test(tc, each_character_has_one_form);
+	tcase_add_test(tc, a_cut_leaves_whole_characters);
 	suite_add_tcase(s, tc);
 
 	sr = srunner_create(s);

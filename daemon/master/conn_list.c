@@ -17,6 +17,7 @@
 #include "daemon/master/view_list.h"
 #include "daemon/master/view_tasks_page.h"
 #include "ipc/cgires.h"
+#include "ipc/utf8.h"
 
 /* A task that is being loaded. */
 struct look {
@@ -64,15 +65,13 @@ status_of(const struct task *t, const struct blob *head)
 static const char *
 cut(char out[LISTED_TEXT_MAX + 1], const char *text)
 {
-	size_t len = LISTED_TEXT_MAX;
+	size_t len = text != NULL ? strlen(text) : 0;
+	size_t shown = utf8_cut(text, len, LISTED_TEXT_MAX);
 
-	if (text == NULL || strlen(text) <= LISTED_TEXT_MAX)
+	if (shown == len)
 		return text;
-	while (len > LISTED_TEXT_MAX - 4 &&
-	    ((unsigned char)text[len] & 0xc0) == 0x80)
-		len--;
-	memcpy(out, text, len);
-	out[len] = '\0';
+	memcpy(out, text, shown);
+	out[shown] = '\0';
 	return out;
 }
 

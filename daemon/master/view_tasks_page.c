@@ -20,6 +20,7 @@
 #include "daemon/master/view_stats.h"
 #include "daemon/master/view_tasks_page.h"
 #include "daemon/master/view_tasks_priv.h"
+#include "ipc/utf8.h"
 
 #define N(a)		(sizeof(a) / sizeof((a)[0]))
 #define PAGE_MAX	(32 * 1024 * 1024)
@@ -35,22 +36,10 @@
 #define ELLIPSIS	"\xe2\x80\xa6"
 #define UNREAD		"(the store cannot read it now)"
 
-/* How much of a text is shown: whole characters, as far as it is UTF-8. */
-static size_t
-cut(const char *text, size_t len, size_t max)
-{
-	if (len <= max)
-		return len;
-	len = max;
-	while (len > max - 4 && ((unsigned char)text[len] & 0xc0) == 0x80)
-		len--;
-	return len;
-}
-
 static int
 put_cut(struct buf *out, const char *text, size_t max)
 {
-	size_t len = strlen(text), shown = cut(text, len, max);
+	size_t len = strlen(text), shown = utf8_cut(text, len, max);
 
 	return view_fill_text(out, text, shown) ||
 	    (shown < len && buf_printf(out, ELLIPSIS)) ? -1 : 0;
@@ -163,7 +152,7 @@ put_progress(struct buf *out, const struct view_progress *p)
 	const struct view_hole holes[] = {
 		{ "percent", percent, false, 0 },
 		{ "message", p->message, false,
-		    cut(p->message, strlen(p->message), TEXT_SHOWN) },
+		    utf8_cut(p->message, strlen(p->message), TEXT_SHOWN) },
 	};
 
 	snprintf(percent, sizeof(percent), "%d", p->percent);
@@ -224,7 +213,7 @@ static int
 put_what(struct buf *out, const struct view_list *l, const struct listed *t)
 {
 	const char *path = t->path != NULL ? t->path : UNREAD;
-	size_t len = strlen(path), shown = cut(path, len, TEXT_SHOWN);
+	size_t len = strlen(path), shown = utf8_cut(path, len, TEXT_SHOWN);
 	char id[TASK_ID_TEXT], when[WHEN_TEXT], note[WHEN_TEXT];
 	const struct view_hole holes[] = {
 		{ "id", task_id_text(t->task->id, id), false, 0 },
@@ -248,7 +237,7 @@ put_who(struct buf *out, const struct listed *t)
 	char id[TASK_ID_TEXT], attempt[VIEW_NUMBER_TEXT] = "";
 	const struct view_hole holes[] = {
 		{ "route", t->route, false, 0 },
-		{ "owner", owner, false, cut(owner, strlen(owner), TEXT_SHOWN) },
+		{ "owner", owner, false, utf8_cut(owner, strlen(owner), TEXT_SHOWN) },
 		{ "id", task_id_text(t->task->id, id), false, 0 },
 		{ "attempt", attempt, false, 0 },
 		{ "link", t->link, false, 0 },
