@@ -467,8 +467,9 @@ START_TEST(follows_stderr)
 	struct rig r;
 
 	rig_init(&r, 2);
-	rig_script(&r, "x", "", SH HEAD "echo 1$$ >there; read line <go\n"
-	    "printf 'one\\n' >&2; read line <go; printf two >&2; printf ok\n");
+	rig_script(&r, "x", "", SH HEAD "echo 1$$ >there\n"
+	    "go() { until read line <go; do :; done; }\n"
+	    "go; printf 'one\\n' >&2; go; printf two >&2; printf ok\n");
 	rig_start(&r);
 	ck_assert_int_eq(mkfifo_in(&r, "go"), 0);
 	number = rig_ask(&r, &(struct ask){ .route = "x" });

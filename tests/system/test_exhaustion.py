@@ -130,10 +130,10 @@ def test_worker_without_descriptors_and_a_large_body(make):
 
 def test_launcher_without_descriptors(make):
     """A worker dies and the launcher can open nothing: tasks wait until it can"""
-    d = make(workers=1, routes='route "/sh/*" {{ exec = "{cgi}/sh.cgi" }}')
+    d = make("-d", workers=1, routes='route "/sh/*" {{ exec = "{cgi}/sh.cgi" }}')
     with limited([d.launcher()], NOFILE, next_descriptor):
         os.kill(d.workers()[0], signal.SIGKILL)
-        until(lambda: not d.workers(), "it is gone")
+        until(lambda: "worker-gone" in d.log(), "the master knows")
         task = d.sh(HELLO)
         until(lambda: "start-failed" in d.log(), "it tried")
         assert d.status(task).state == "queued"
