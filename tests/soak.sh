@@ -14,5 +14,9 @@ DEFERD_BUILD=${top_builddir:-.}
 PYTHONDONTWRITEBYTECODE=1
 export DEFERD_BUILD PYTHONDONTWRITEBYTECODE
 
+make -s -C "$DEFERD_BUILD" all tests/crash/task tests/crash/task.so >/dev/null || {
+	echo "0 passed, 1 failed"
+	exit 1
+}
 ulimit -n "$(ulimit -H -n)" 2>/dev/null
 exec /usr/bin/python3 "$here/soak/soak.py" "${1:?usage: soak.sh MINUTES [SEED]}" ${2+"$2"}
