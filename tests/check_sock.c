@@ -187,13 +187,15 @@ let_in(int l, int n)
 /*
  * The one who listened is dead, and is a zombie yet; what it has started
  * holds the socket until somebody has tried to take the path: he waits, and is
- * not refused.
+ * not refused.  (Where pidfd_open() is not known, as in valgrind 3.19, he is.)
  */
 START_TEST(the_dying_are_waited_for)
 {
 	int l, c;
 	pid_t pid;
 
+	if (in_valgrind())
+		return;
 	ck_assert_int_ge(pid = fork(), 0);
 	if (pid == 0) {
 		l = listen_at(path);
