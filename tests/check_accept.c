@@ -7,8 +7,7 @@
 #include <stdlib.h>
 
 #include "daemon/master/accept.h"
-
-#define N(a)	((int)(sizeof(a) / sizeof((a)[0])))
+#include "tests/suite.h"
 
 /* What is really sent, when somebody opens an address or follows a link. */
 static const char *const browsers[] = {
@@ -157,23 +156,16 @@ static Suite *
 suite(void)
 {
 	Suite *s = suite_create("accept");
-	TCase *t = tcase_create("accept");
+	TCase *t = suite_case(s, "accept", NULL, NULL);
 
 	tcase_add_loop_test(t, browser, 0, N(browsers));
 	tcase_add_loop_test(t, program, 0, N(programs));
 	tcase_add_loop_test(t, rule, 0, N(rules));
-	suite_add_tcase(s, t);
 	return s;
 }
 
 int
 main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite());
 }

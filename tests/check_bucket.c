@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "daemon/bucket.h"
+#include "tests/suite.h"
 
 static int
 take_all(struct bucket *b, int64_t now_ms)
@@ -47,16 +48,9 @@ int
 main(void)
 {
 	Suite *suite = suite_create("bucket");
-	TCase *tc = tcase_create("bucket");
-	SRunner *runner;
-	int failed;
+	TCase *tc = suite_case(suite, "bucket", NULL, NULL);
 
 	tcase_add_test(tc, burst_then_rate);
 	tcase_add_test(tc, odd_clocks);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ipc/buf.h"
+#include "tests/suite.h"
 
 static void
 add(struct buf *b, const char *text)
@@ -178,11 +179,8 @@ int
 main(void)
 {
 	Suite *s = suite_create("buf");
-	TCase *t = tcase_create("all");
-	SRunner *r = srunner_create(s);
-	int failed;
+	TCase *t = suite_case(s, "all", NULL, NULL);
 
-	suite_add_tcase(s, t);
 	tcase_add_test(t, empty);
 	tcase_add_test(t, the_cap);
 	tcase_add_test(t, no_room_at_all);
@@ -192,8 +190,5 @@ main(void)
 	tcase_add_test(t, queue);
 	tcase_add_test(t, grows_by_doubling);
 	tcase_set_timeout(t, 60);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ipc/cgires.h"
+#include "tests/suite.h"
 
 #define OK_TYPE		"Content-Type: text/plain\r\n\r\n"
 
@@ -210,8 +211,6 @@ static const struct bad unfinished[] = {
 	{ "Hello, world\n", "no empty line after the head" },
 };
 
-#define COUNT(array)	((int)(sizeof(array) / sizeof((array)[0])))
-
 /* Parses from an allocation of just that size, for ASan and valgrind. */
 static enum cgires_verdict
 parse(struct cgires *res, const char *in, size_t len, bool eof, size_t *head,
@@ -337,7 +336,7 @@ START_TEST(nul)
 	int i;
 
 	cgires_init(&res, CGIRES_HEAD_MAX);
-	for (i = 0; i < COUNT(heads); i++) {
+	for (i = 0; i < N(heads); i++) {
 		ck_assert_msg(parse(&res, heads[i].in, heads[i].len, false,
 		    &head, &why) == CGIRES_BAD, "%s", names[i]);
 		ck_assert_str_eq(why, "a NUL in the head");
@@ -524,14 +523,11 @@ int
 main(void)
 {
 	Suite *s = suite_create("cgires");
-	TCase *t = tcase_create("all");
-	SRunner *r = srunner_create(s);
-	int failed;
+	TCase *t = suite_case(s, "all", NULL, NULL);
 
-	suite_add_tcase(s, t);
-	tcase_add_loop_test(t, good, 0, COUNT(goods));
-	tcase_add_loop_test(t, bad, 0, COUNT(bads));
-	tcase_add_loop_test(t, no_end, 0, COUNT(unfinished));
+	tcase_add_loop_test(t, good, 0, N(goods));
+	tcase_add_loop_test(t, bad, 0, N(bads));
+	tcase_add_loop_test(t, no_end, 0, N(unfinished));
 	tcase_add_test(t, nul);
 	tcase_add_test(t, size_limit);
 	tcase_add_test(t, grows_when_normalised);
@@ -540,8 +536,5 @@ main(void)
 	tcase_add_test(t, reasons);
 	tcase_add_test(t, broken_bytes);
 	tcase_set_timeout(t, 60);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

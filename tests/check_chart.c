@@ -10,8 +10,7 @@
 #include <string.h>
 
 #include "daemon/master/chart.h"
-
-#define N(a)	(sizeof(a) / sizeof((a)[0]))
+#include "tests/suite.h"
 
 static const char *const labels[] = { "09:00", "09:01", "09:02", "09:03" };
 static struct buf out;
@@ -247,11 +246,8 @@ int
 main(void)
 {
 	Suite *s = suite_create("chart");
-	TCase *tc = tcase_create("chart");
-	SRunner *sr;
-	int failed;
+	TCase *tc = suite_case(s, "chart", setup, teardown);
 
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, who_hears_it_is_told);
 	tcase_add_test(tc, nothing_draws_nothing);
 	tcase_add_test(tc, bars_are_stacked);
@@ -260,11 +256,5 @@ main(void)
 	tcase_add_test(tc, lines_and_bars_share_a_scale);
 	tcase_add_loop_test(tc, scale_is_of_round_numbers, 0, N(scales));
 	tcase_add_test(tc, the_cap_holds);
-	suite_add_tcase(s, tc);
-
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return suite_run(s);
 }

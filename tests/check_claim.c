@@ -14,6 +14,7 @@
 #include "daemon/master/table.h"
 #include "tests/conn_rig.h"
 #include "tests/fds.h"
+#include "tests/suite.h"
 
 #define INLINE		1024
 #define SETTINGS	"inline = \"1K\"\nmax-body = \"100K\"\n" \
@@ -147,7 +148,6 @@ static const struct {
 	{ "OPTIONS", "", 204 }, { "PUT", "", 405 },
 	{ "POST", "/cancel", 204 }, { "DELETE", "", 204 },
 };
-#define LOOKS	((int)(sizeof(looks) / sizeof(looks[0])))
 
 /* The 404 of somebody else's task is that of no task, byte for byte. */
 START_TEST(hidden_from_others)
@@ -416,8 +416,8 @@ static const struct {
 	{ LIMIT("max-per-client = 1"), 429 },
 	{ LIMIT("max-store = \"1K\""), 503 },
 };
-#define LIMITS	((int)(sizeof(limits) / sizeof(limits[0])))
-#define BY_BYTES(i)	((i) == LIMITS - 1)
+
+#define BY_BYTES(i)	((i) == N(limits) - 1)
 
 /*
  * Who has lost his 202 gets it again, whatever a new task would be told; what
@@ -543,7 +543,6 @@ static const struct ask unlike[] = {
 	{ SHARED, .query = "q" },
 	{ .method = "GET", .path = "/shared/2" },
 };
-#define UNLIKE	((int)(sizeof(unlike) / sizeof(unlike[0])))
 
 static const char *
 shared_by(const struct ask *a)
@@ -580,18 +579,15 @@ static Suite *
 suite(void)
 {
 	Suite *s = suite_create("claim");
-	TCase *t = tcase_create("owners");
+	TCase *t = suite_case(s, "owners", setup, teardown);
 
-	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
-	tcase_add_loop_test(t, hidden_from_others, 0, LOOKS);
+	tcase_add_loop_test(t, hidden_from_others, 0, N(looks));
 	tcase_add_test(t, anybody_s);
 	tcase_add_test(t, nothing_is_hidden_from_the_operator);
 	tcase_add_test(t, digests);
-	suite_add_tcase(s, t);
 
-	t = tcase_create("keys");
-	tcase_add_checked_fixture(t, setup, teardown);
+	t = suite_case(s, "keys", setup, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, the_same_again);
 	tcase_add_test(t, something_else_under_the_key);
@@ -599,39 +595,27 @@ suite(void)
 	tcase_add_test(t, the_same_key_at_another_door);
 	tcase_add_loop_test(t, bodies_of_every_size, 0, 4);
 	tcase_add_test(t, gone_with_its_task);
-	tcase_add_loop_test(t, what_is_a_key, 0,
-	    (int)(sizeof(keys) / sizeof(keys[0])));
+	tcase_add_loop_test(t, what_is_a_key, 0, N(keys));
 	tcase_add_test(t, how_long_a_key_is);
 	tcase_add_test(t, not_for_get);
 	tcase_add_test(t, two_at_the_same_moment);
-	suite_add_tcase(s, t);
 
-	t = tcase_create("limits");
-	tcase_add_checked_fixture(t, setup, teardown);
+	t = suite_case(s, "limits", setup, teardown);
 	tcase_set_timeout(t, 60);
-	tcase_add_loop_test(t, a_limit_is_reached, 0, LIMITS);
-	tcase_add_loop_test(t, a_limit_and_a_large_body, 0, LIMITS);
-	tcase_add_loop_test(t, a_limit_is_reached_meanwhile, 0, LIMITS);
-	tcase_add_loop_test(t, a_limit_without_a_key, 0, LIMITS);
+	tcase_add_loop_test(t, a_limit_is_reached, 0, N(limits));
+	tcase_add_loop_test(t, a_limit_and_a_large_body, 0, N(limits));
+	tcase_add_loop_test(t, a_limit_is_reached_meanwhile, 0, N(limits));
+	tcase_add_loop_test(t, a_limit_without_a_key, 0, N(limits));
 	tcase_add_test(t, while_draining);
-	suite_add_tcase(s, t);
 
-	t = tcase_create("share");
-	tcase_add_checked_fixture(t, setup, teardown);
+	t = suite_case(s, "share", setup, teardown);
 	tcase_set_timeout(t, 60);
-	tcase_add_loop_test(t, alike_and_unlike, 0, UNLIKE);
-	suite_add_tcase(s, t);
+	tcase_add_loop_test(t, alike_and_unlike, 0, N(unlike));
 	return s;
 }
 
 int
 main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite());
 }

@@ -11,6 +11,7 @@
 
 #include "daemon/conf.h"
 #include "daemon/conf_table.h"
+#include "tests/suite.h"
 
 #define ROUTE	"route \"/*\" { module = \"a.so\" }\n"
 #define A_RULE	"letters out of rwx, a colon and an absolute path"
@@ -966,16 +967,14 @@ START_TEST(test_mutilated)
 }
 END_TEST
 
-#define N(array)	(sizeof(array) / sizeof((array)[0]))
-
 int
 main(void)
 {
 	Suite *suite = suite_create("conf");
-	TCase *refused = tcase_create("refused"), *good = tcase_create("read");
-	TCase *text = tcase_create("printed"), *any = tcase_create("anything");
-	SRunner *runner;
-	int failed;
+	TCase *refused = suite_case(suite, "refused", NULL, NULL);
+	TCase *good = suite_case(suite, "read", NULL, NULL);
+	TCase *text = suite_case(suite, "printed", NULL, NULL);
+	TCase *any = suite_case(suite, "anything", NULL, NULL);
 
 	tcase_add_loop_test(refused, test_bad, 0, N(bad));
 	tcase_add_test(refused, test_nul);
@@ -1002,13 +1001,5 @@ main(void)
 	tcase_add_test(text, test_needs_restart);
 	tcase_add_test(any, test_mutilated);
 	tcase_set_timeout(any, 120);
-	suite_add_tcase(suite, refused);
-	suite_add_tcase(suite, good);
-	suite_add_tcase(suite, text);
-	suite_add_tcase(suite, any);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -23,6 +23,7 @@
 #include "ipc/sock.h"
 #include "daemon/master/clock.h"
 #include "tests/conn_rig.h"
+#include "tests/suite.h"
 
 #define INLINE		1024
 #define MAX_BODY	102400
@@ -169,7 +170,6 @@ END_TEST
 static const size_t sizes[] = {
 	0, 1, INLINE - 1, INLINE, INLINE + 1, 65536, MAX_BODY
 };
-#define SIZES	((int)(sizeof(sizes) / sizeof(sizes[0])))
 
 static void
 assert_kept(size_t len)
@@ -356,9 +356,8 @@ static const char *const no_tasks[] = {
 	"/status/0123456789abcdef0123456789abcdef0",
 	"/status/0123456789abcdef0123456789abcde",
 };
-static const char *const link_methods[] = { "GET", "HEAD", "DELETE", "POST" };
-#define NO_TASKS	((int)(sizeof(no_tasks) / sizeof(no_tasks[0])))
 
+static const char *const link_methods[] = { "GET", "HEAD", "DELETE", "POST" };
 START_TEST(no_such_task)
 {
 	(void)submit();
@@ -517,9 +516,8 @@ static const char *const bad_heads[] = {
 	"24:CONTENT_LENGTH\0" "x\0SCGI\0" "1\0,",
 	"24:CONTENT_LENGTH\0" "9\0SCGI\0" "1\0,",	/* no method */
 };
-static const size_t bad_lens[] = { 7, 1, 2, 3, 4, 3, 6, 28, 28, 28, 28 };
-#define BAD_HEADS	((int)(sizeof(bad_lens) / sizeof(bad_lens[0])))
 
+static const size_t bad_lens[] = { 7, 1, 2, 3, 4, 3, 6, 28, 28, 28, 28 };
 START_TEST(bad_head_plain)
 {
 	connect_plain();
@@ -1177,11 +1175,9 @@ END_TEST
 static TCase *
 tcase_new(Suite *s, const char *name, void (*open)(void), void (*end)(void))
 {
-	TCase *t = tcase_create(name);
+	TCase *t = suite_case(s, name, open, end);
 
 	tcase_set_timeout(t, 60);
-	tcase_add_checked_fixture(t, open, end);
-	suite_add_tcase(s, t);
 	return t;
 }
 
@@ -1191,9 +1187,9 @@ add_requests(Suite *s)
 	TCase *t = tcase_new(s, "submit", setup, teardown);
 
 	tcase_add_test(t, submitted);
-	tcase_add_loop_test(t, body_sizes_plain, 0, SIZES);
-	tcase_add_loop_test(t, body_sizes_door, 0, SIZES * DOOR_N);
-	tcase_add_loop_test(t, body_sizes_chunked, 0, SIZES * DOOR_N);
+	tcase_add_loop_test(t, body_sizes_plain, 0, N(sizes));
+	tcase_add_loop_test(t, body_sizes_door, 0, N(sizes) * DOOR_N);
+	tcase_add_loop_test(t, body_sizes_chunked, 0, N(sizes) * DOOR_N);
 	tcase_add_loop_test(t, body_in_a_file, 0, 2);
 	tcase_add_loop_test(t, head_split_at_every_byte, 0, 2);
 	tcase_add_test(t, head_byte_by_byte);
@@ -1201,7 +1197,7 @@ add_requests(Suite *s)
 	t = tcase_new(s, "link", setup, teardown);
 	tcase_add_test(t, status_of_a_queued_task);
 	tcase_add_test(t, deleted_while_queued);
-	tcase_add_loop_test(t, no_such_task, 0, NO_TASKS * 4);
+	tcase_add_loop_test(t, no_such_task, 0, N(no_tasks) * 4);
 	tcase_add_test(t, methods);
 	tcase_add_test(t, status_with_a_body);
 }
@@ -1217,8 +1213,8 @@ add_refusals(Suite *s)
 	tcase_add_loop_test(t, large_head_door, 0, 2 * DOOR_N);
 	tcase_add_loop_test(t, bad_path_door, 0, DOOR_N);
 	tcase_add_test(t, bad_path_plain_is_drained_first);
-	tcase_add_loop_test(t, bad_head_plain, 0, BAD_HEADS);
-	tcase_add_loop_test(t, bad_head_door, 0, BAD_HEADS * DOOR_N);
+	tcase_add_loop_test(t, bad_head_plain, 0, N(bad_lens));
+	tcase_add_loop_test(t, bad_head_door, 0, N(bad_lens) * DOOR_N);
 	tcase_add_loop_test(t, head_cut_short, 0, DOOR_N + 1);
 	tcase_add_test(t, lengths_that_disagree);
 	tcase_add_test(t, chunked_plain);
@@ -1275,11 +1271,5 @@ suite(void)
 int
 main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite());
 }

@@ -10,6 +10,7 @@
 
 #include "ctl/table.h"
 #include "ctl/text.h"
+#include "tests/suite.h"
 
 static const struct table_column columns[] = {
 	{ "ID", 0 }, { "AGE", TABLE_RIGHT }, { "PATH", TABLE_CUT },
@@ -125,19 +126,12 @@ int
 main(void)
 {
 	Suite *suite = suite_create("ctl_table");
-	TCase *tests = tcase_create("table");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tests = suite_case(suite, "table", setup, teardown);
 
-	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, empty);
 	tcase_add_test(tests, aligned);
 	tcase_add_test(tests, aligned_in_columns);
 	tcase_add_test(tests, cut_to_width);
 	tcase_add_loop_test(tests, never_wider, 28, 70);
-	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

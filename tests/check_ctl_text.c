@@ -9,8 +9,7 @@
 #include <string.h>
 
 #include "ctl/text.h"
-
-#define N(a)	((int)(sizeof(a) / sizeof((a)[0])))
+#include "tests/suite.h"
 
 static const struct {
 	const char	*text;
@@ -198,11 +197,8 @@ int
 main(void)
 {
 	Suite *suite = suite_create("ctl_text");
-	TCase *tests = tcase_create("text");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tests = suite_case(suite, "text", in_utf8, NULL);
 
-	tcase_add_checked_fixture(tests, in_utf8, NULL);
 	tcase_add_loop_test(tests, shown, 0, N(texts));
 	tcase_add_loop_test(tests, shown_again, 0, N(texts));
 	tcase_add_test(tests, bytes_of_the_c_locale);
@@ -210,9 +206,5 @@ main(void)
 	tcase_add_loop_test(tests, stream, 1, 12);
 	tcase_add_test(tests, stream_with_nuls);
 	tcase_add_test(tests, stream_of_octets);
-	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

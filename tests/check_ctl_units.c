@@ -8,8 +8,8 @@
 #include <time.h>
 
 #include "ctl/units.h"
+#include "tests/suite.h"
 
-#define N(a)	((int)(sizeof(a) / sizeof((a)[0])))
 #define NONE	(-1)
 
 static const struct {
@@ -176,9 +176,7 @@ int
 main(void)
 {
 	Suite *suite = suite_create("ctl_units");
-	TCase *tests = tcase_create("units");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tests = suite_case(suite, "units", NULL, NULL);
 
 	tcase_add_loop_test(tests, age, 0, N(ages));
 	tcase_add_test(tests, number);
@@ -186,9 +184,5 @@ main(void)
 	tcase_add_loop_test(tests, span, 0, N(spans));
 	tcase_add_loop_test(tests, size, 0, N(sizes));
 	tcase_add_test(tests, local_time);
-	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

@@ -8,8 +8,7 @@
 #include <string.h>
 
 #include "ctl/vars.h"
-
-#define N(a)	((int)(sizeof(a) / sizeof((a)[0])))
+#include "tests/suite.h"
 
 static const struct {
 	const char	*header;
@@ -104,15 +103,9 @@ int
 main(void)
 {
 	Suite *suite = suite_create("ctl_vars");
-	TCase *tests = tcase_create("vars");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tests = suite_case(suite, "vars", NULL, NULL);
 
 	tcase_add_loop_test(tests, header, 0, N(headers));
 	tcase_add_loop_test(tests, url, 0, N(urls));
-	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

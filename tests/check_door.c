@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "ipc/scgi.h"
+#include "tests/suite.h"
 
 #define BODY_BYTES	300000		/* more than any pipe or socket keeps */
 #define NOBODY		65534
@@ -812,13 +813,11 @@ END_TEST
 static void
 add_case(Suite *suite, const char *name, const TTest *const tests[])
 {
-	TCase *tc = tcase_create(name);
+	TCase *tc = suite_case(suite, name, socket_remove, NULL);
 
-	tcase_add_checked_fixture(tc, socket_remove, NULL);
 	tcase_set_timeout(tc, 30);
 	for (; *tests != NULL; tests++)
 		tcase_add_test(tc, *tests);
-	suite_add_tcase(suite, tc);
 }
 
 int
@@ -843,17 +842,13 @@ main(void)
 		stalled_body_is_given_up, file_is_left_unread, NULL
 	};
 	Suite *suite = suite_create("door");
-	SRunner *runner;
 	int failed;
 
 	world_make();
 	add_case(suite, "head", head);
 	add_case(suite, "hand-over", hand_over);
 	add_case(suite, "503", unavailable);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
+	failed = suite_run(suite);
 	world_remove();
-	return failed != 0;
+	return failed;
 }

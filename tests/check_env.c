@@ -9,6 +9,7 @@
 
 #include "ipc/buf.h"
 #include "daemon/worker/env.h"
+#include "tests/suite.h"
 
 static struct conf conf = { .path = (char []){ "/usr/bin:/bin" } };
 
@@ -294,15 +295,11 @@ START_TEST(worst_block)
 }
 END_TEST
 
-#define N(a)	(int)(sizeof(a) / sizeof((a)[0]))
-
 int
 main(void)
 {
 	Suite *s = suite_create("env");
-	TCase *t = tcase_create("env");
-	SRunner *sr;
-	int failed;
+	TCase *t = suite_case(s, "env", NULL, NULL);
 
 	tcase_add_loop_test(t, path_is_split_at_the_route, 0, N(paths));
 	tcase_add_test(t, script_behind_a_guarded_door);
@@ -310,10 +307,5 @@ main(void)
 	tcase_add_test(t, script_behind_a_redirect);
 	tcase_add_loop_test(t, names_that_pass, 0, N(names));
 	tcase_add_test(t, worst_block);
-	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return suite_run(s);
 }

@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/suite.h"
 #include "tests/worker_rig.h"
 
 #define SH	"#!/bin/sh\n"
@@ -867,13 +868,11 @@ START_TEST(small_when_idle)
 }
 END_TEST
 
-#define N(a)	(int)(sizeof(a) / sizeof((a)[0]))
-
 static Suite *
 exec_suite(void)
 {
 	Suite *s = suite_create("exec");
-	TCase *t = tcase_create("exec");
+	TCase *t = suite_case(s, "exec", NULL, NULL);
 
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, what_a_program_is_given);
@@ -904,7 +903,6 @@ exec_suite(void)
 	tcase_add_test(t, retire_with_a_job);
 	tcase_add_test(t, nothing_is_left_over);
 	tcase_add_test(t, small_when_idle);
-	suite_add_tcase(s, t);
 	return s;
 }
 
@@ -912,14 +910,8 @@ int
 main(int argc, char **argv)
 {
 	const char *name = strrchr(argv[0], '/');
-	SRunner *sr;
-	int failed;
 
 	if (name != NULL && strcmp(name, "/probe") == 0)
 		return probe(argc, argv);
-	sr = srunner_create(exec_suite());
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return suite_run(exec_suite());
 }

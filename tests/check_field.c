@@ -9,8 +9,7 @@
 #include <string.h>
 
 #include "daemon/master/field.h"
-
-#define N(a)	((int)(sizeof(a) / sizeof((a)[0])))
+#include "tests/suite.h"
 
 static const struct {
 	const char	*value;
@@ -165,25 +164,18 @@ static Suite *
 suite(void)
 {
 	Suite *s = suite_create("field");
-	TCase *t = tcase_create("field");
+	TCase *t = suite_case(s, "field", NULL, NULL);
 
 	tcase_add_loop_test(t, split, 0, N(splits));
 	tcase_add_loop_test(t, pair, 0, N(pairs));
 	tcase_add_loop_test(t, number, 0, N(numbers));
 	tcase_add_test(t, same_word);
 	tcase_add_test(t, nothing_behind_the_end);
-	suite_add_tcase(s, t);
 	return s;
 }
 
 int
 main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite());
 }

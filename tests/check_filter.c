@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "daemon/master/filter.h"
+#include "tests/suite.h"
 
-#define N(a)	((int)(sizeof(a) / sizeof((a)[0])))
 #define BIT(s)	(1u << (s))
 #define ID	"0123456789abcdef0123456789abcdef"
 #define ID4	ID "," ID "," ID "," ID
@@ -182,19 +182,12 @@ int
 main(void)
 {
 	Suite *s = suite_create("filter");
-	TCase *tc = tcase_create("filter");
-	SRunner *sr;
-	int failed;
+	TCase *tc = suite_case(s, "filter", NULL, NULL);
 
 	tcase_add_loop_test(tc, good_queries, 0, N(good));
 	tcase_add_loop_test(tc, bad_queries, 0, N(bad));
 	tcase_add_loop_test(tc, by_state, 0, TASK_STATE_N);
 	tcase_add_test(tc, by_age);
 	tcase_add_test(tc, next_page);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(s);
 }

@@ -11,6 +11,7 @@
 #include "daemon/master/sched.h"
 #include "daemon/master/sched_priv.h"
 #include "tests/master_rig.h"
+#include "tests/suite.h"
 
 #define HEAD		"the head"
 
@@ -387,12 +388,9 @@ int
 main(void)
 {
 	Suite *suite = suite_create("follow");
-	TCase *tc = tcase_create("follow");
-	SRunner *runner;
-	int failed;
+	TCase *tc = suite_case(suite, "follow", setup, teardown);
 
 	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, from_the_first_word);
 	tcase_add_test(tc, two_follow);
 	tcase_add_test(tc, leaves_while_he_hears);
@@ -400,10 +398,5 @@ main(void)
 	tcase_add_test(tc, queued);
 	tcase_add_test(tc, drained);
 	tcase_add_test(tc, lies);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

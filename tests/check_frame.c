@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ipc/frame.h"
+#include "tests/suite.h"
 
 #define ROOM	(2 * FRAME_MAX)
 
@@ -252,7 +253,7 @@ START_TEST(bad_kinds)
 	struct frame f;
 	size_t i;
 
-	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+	for (i = 0; i < N(kinds); i++)
 		ck_assert_int_eq(decode(&kinds[i], 4, &f), -1);
 	ck_assert_int_eq(decode(&ready, 4, &f), 0);
 	ck_assert_int_eq(decode("", 0, &f), -1);
@@ -454,11 +455,8 @@ int
 main(void)
 {
 	Suite *s = suite_create("frame");
-	TCase *t = tcase_create("all");
-	SRunner *r = srunner_create(s);
-	int failed;
+	TCase *t = suite_case(s, "all", NULL, NULL);
 
-	suite_add_tcase(s, t);
 	tcase_add_loop_test(t, there_and_back, 0, FRAME_KIND_N);
 	tcase_add_test(t, fields);
 	tcase_add_loop_test(t, every_cut, 0, FRAME_KIND_N);
@@ -471,8 +469,5 @@ main(void)
 	tcase_add_test(t, descriptors);
 	tcase_add_test(t, names);
 	tcase_set_timeout(t, 60);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

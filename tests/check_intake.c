@@ -24,6 +24,7 @@
 #include "daemon/master/intake.h"
 #include "daemon/store/backend.h"
 #include "tests/fds.h"
+#include "tests/suite.h"
 
 #define INLINE		65536
 #define MAX_BODY	(4 << 20)
@@ -267,8 +268,8 @@ assert_refused(enum intake_verdict v)
 static const size_t sizes[] = {
 	0, 1, INLINE - 1, INLINE, INLINE + 1, 300000, MAX_BODY
 };
-#define SIZES	((int)(sizeof(sizes) / sizeof(sizes[0])))
-#define CASES	(SIZES * WAY_N)
+
+#define CASES	(N(sizes) * WAY_N)
 
 START_TEST(known_length)
 {
@@ -538,10 +539,9 @@ static Suite *
 suite(void)
 {
 	Suite *s = suite_create("intake");
-	TCase *t = tcase_create("complete");
+	TCase *t = suite_case(s, "complete", setup, teardown);
 
 	tcase_set_timeout(t, 60);
-	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, known_length, 0, CASES);
 	tcase_add_loop_test(t, unknown_length, 0, CASES);
 	tcase_add_loop_test(t, known_length_and_first_bytes, 0, CASES);
@@ -553,11 +553,9 @@ suite(void)
 	tcase_add_loop_test(t, null_is_an_empty_body, 0, 2);
 	tcase_add_loop_test(t, byte_by_byte, 0, BY_FILE);
 	tcase_add_test(t, file_on_a_thread);
-	suite_add_tcase(s, t);
 
-	t = tcase_create("not complete");
+	t = suite_case(s, "not complete", setup, teardown);
 	tcase_set_timeout(t, 60);
-	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, short_body, 0, CASES);
 	tcase_add_test(t, short_null);
 	tcase_add_test(t, unreadable);
@@ -569,18 +567,11 @@ suite(void)
 	tcase_add_loop_test(t, spool_write_fails, 0, WAY_N);
 	tcase_add_loop_test(t, given_up_half_way, 0, BY_FILE);
 	tcase_add_test(t, fini_of_what_never_began);
-	suite_add_tcase(s, t);
 	return s;
 }
 
 int
 main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite());
 }

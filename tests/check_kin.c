@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "daemon/kin.h"
+#include "tests/suite.h"
 
 enum role { LEADER, STAYED, LEFT, BELOW, ROLE_N };
 
@@ -178,21 +179,12 @@ int
 main(void)
 {
 	Suite *s = suite_create("kin");
-	TCase *tc = tcase_create("kin");
-	SRunner *sr = srunner_create(s);
-	int failed;
+	TCase *tc = suite_case(s, "kin", setup, teardown);
 
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, finds_who_left_the_group);
 	tcase_add_test(tc, descriptors_outlive_the_leader);
 	tcase_add_test(tc, nobody_is_no_kin);
-	suite_add_tcase(s, tc);
-	tc = tcase_create("session");
-	tcase_add_checked_fixture(tc, setup_pipe, teardown_pipe);
+	tc = suite_case(s, "session", setup_pipe, teardown_pipe);
 	tcase_add_test(tc, a_session_is_found_without_its_leader);
-	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return suite_run(s);
 }

@@ -27,6 +27,7 @@
 #include "daemon/launcher/link.h"
 #include "ipc/sock.h"
 #include "tests/fake_role.h"
+#include "tests/suite.h"
 
 #define DEADLINE_MS	20000
 #define STEP_MS		5
@@ -146,7 +147,7 @@ teardown(void)
 		kill(atoi(pid), SIGTERM);
 	}
 	free(pid);
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	for (i = 0; i < N(names); i++)
 		remove(in_dir(names[i]));	/* the spool is a directory */
 	rmdir(dir);
 }
@@ -1145,7 +1146,7 @@ START_TEST(test_backoff)
 	int64_t now = 1000000, started = now;
 	size_t i;
 
-	for (i = 0; i < sizeof(delays) / sizeof(delays[0]); i++) {
+	for (i = 0; i < N(delays); i++) {
 		backoff_died(&b, started, now);
 		ck_assert_int_eq(b.start_ms - now, delays[i]);
 		backoff_died(&b, started - 1, now);	/* of the same litter */
@@ -1280,10 +1281,8 @@ int
 main(int argc, char **argv)
 {
 	Suite *suite = suite_create("launcher");
-	TCase *tc = tcase_create("launcher");
-	TCase *parts = tcase_create("parts");
-	SRunner *runner;
-	int failed;
+	TCase *tc = suite_case(suite, "launcher", setup, teardown);
+	TCase *parts = suite_case(suite, "parts", NULL, NULL);
 
 	if (argc > 0 && strstr(argv[0], "deferd-"))
 		fake_role(argv);
@@ -1292,7 +1291,6 @@ main(int argc, char **argv)
 	tcase_add_test(parts, test_backoff_of_a_known_cause);
 	tcase_add_test(parts, test_link_queues);
 	tcase_add_test(parts, test_link_refuses);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_options);
 	tcase_add_test(tc, test_check);
@@ -1334,11 +1332,5 @@ main(int argc, char **argv)
 	tcase_add_test(tc, test_drain);
 	tcase_add_test(tc, test_drain_twice);
 	tcase_add_test(tc, test_memory);
-	suite_add_tcase(suite, tc);
-	suite_add_tcase(suite, parts);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "daemon/master/leave.h"
+#include "tests/suite.h"
 
 #define BEGIN	5000
 #define DRAIN	60000
@@ -114,7 +115,7 @@ static Suite *
 suite(void)
 {
 	Suite *s = suite_create("leave");
-	TCase *t = tcase_create("leave");
+	TCase *t = suite_case(s, "leave", NULL, NULL);
 
 	tcase_add_test(t, idle_ends_at_once);
 	tcase_add_test(t, nobody_asked);
@@ -124,18 +125,11 @@ suite(void)
 	tcase_add_test(t, the_slow_have_them_when_nothing_runs);
 	tcase_add_test(t, who_is_inside_is_hurried);
 	tcase_add_test(t, the_hurried_may_go_sooner);
-	suite_add_tcase(s, t);
 	return s;
 }
 
 int
 main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite());
 }

@@ -16,6 +16,7 @@
 #include "daemon/master/sched_priv.h"
 #include "daemon/store/backend.h"
 #include "tests/master_rig.h"
+#include "tests/suite.h"
 
 #define STEP	4096		/* as in sched_list.c */
 #define NOW	1000000000	/* Unix time, ms */
@@ -382,19 +383,14 @@ int
 main(void)
 {
 	Suite *s = suite_create("list");
-	TCase *tc = tcase_create("list");
-	SRunner *sr;
-	int failed;
+	TCase *tc = suite_case(s, "list", setup, teardown);
 
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, behind_a_task, 0, 2);
 	tcase_add_loop_test(tc, behind_one_that_has_gone, 0, 2);
 	tcase_add_loop_test(tc, behind_nothing, 0, 2);
-	tcase_add_loop_test(tc, all_by_the_table, 0,
-	    (int)(sizeof(sizes) / sizeof(sizes[0])));
-	tcase_add_loop_test(tc, all_by_the_queues, 0,
-	    (int)(sizeof(sizes) / sizeof(sizes[0])));
+	tcase_add_loop_test(tc, all_by_the_table, 0, N(sizes));
+	tcase_add_loop_test(tc, all_by_the_queues, 0, N(sizes));
 	tcase_add_loop_test(tc, parts_of_any_size, 0, 20);
 	tcase_add_loop_test(tc, only_committed_ones, 0, 2);
 	tcase_add_test(tc, delayed_ones);
@@ -404,10 +400,5 @@ main(void)
 	tcase_add_test(tc, ended_meanwhile);
 	tcase_add_loop_test(tc, by_route, 0, 2);
 	tcase_add_loop_test(tc, by_owner, 0, 2);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(s);
 }

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "tests/suite.h"
 
 /* stderr is a file while a test looks at it. */
 static int saved_stderr;
@@ -584,12 +585,10 @@ int
 main(void)
 {
 	Suite *suite = suite_create("log");
-	TCase *lines = tcase_create("lines"), *quote = tcase_create("quote");
-	TCase *sink = tcase_create("sink");
-	SRunner *runner;
-	int failed;
+	TCase *lines = suite_case(suite, "lines", capture, release);
+	TCase *quote = suite_case(suite, "quote", NULL, NULL);
+	TCase *sink = suite_case(suite, "sink", NULL, NULL);
 
-	tcase_add_checked_fixture(lines, capture, release);
 	tcase_add_test(lines, test_lines);
 	tcase_add_test(lines, test_levels);
 	tcase_add_test(lines, test_errno);
@@ -608,16 +607,8 @@ main(void)
 	tcase_add_test(sink, test_journal);
 	tcase_add_test(sink, test_slow_journal);
 	tcase_add_test(sink, test_slow_pipe);
-	tcase_add_loop_test(quote, test_quote, 0,
-	    sizeof(quotes) / sizeof(quotes[0]));
+	tcase_add_loop_test(quote, test_quote, 0, N(quotes));
 	tcase_add_test(quote, test_quote_cut);
 	tcase_add_test(quote, test_quote_sizes);
-	suite_add_tcase(suite, lines);
-	suite_add_tcase(suite, sink);
-	suite_add_tcase(suite, quote);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

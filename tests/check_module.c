@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/suite.h"
 #include "tests/worker_rig.h"
 
 static void
@@ -289,15 +290,11 @@ START_TEST(small_when_idle)
 }
 END_TEST
 
-#define N(a)	(int)(sizeof(a) / sizeof((a)[0]))
-
 int
 main(void)
 {
 	Suite *s = suite_create("module");
-	TCase *t = tcase_create("module");
-	SRunner *sr;
-	int failed;
+	TCase *t = suite_case(s, "module", NULL, NULL);
 
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, answer);
@@ -310,10 +307,5 @@ main(void)
 	tcase_add_loop_test(t, cannot_be_loaded, 0, N(unusable));
 	tcase_add_test(t, many_at_a_time);
 	tcase_add_test(t, small_when_idle);
-	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return suite_run(s);
 }

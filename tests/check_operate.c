@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "daemon/master/operate.h"
+#include "tests/suite.h"
 
-#define N(a)	((int)(sizeof(a) / sizeof((a)[0])))
 #define BIT(m)	(1u << (m))
 #define LOOK	(BIT(METHOD_GET) | BIT(METHOD_HEAD))
 
@@ -159,18 +159,11 @@ int
 main(void)
 {
 	Suite *s = suite_create("operate");
-	TCase *tc = tcase_create("operate");
-	SRunner *sr;
-	int failed;
+	TCase *tc = suite_case(s, "operate", NULL, NULL);
 
 	tcase_add_loop_test(tc, every_method, 0, N(known));
 	tcase_add_loop_test(tc, submitting, 0, N(known));
 	tcase_add_loop_test(tc, other_paths, 0, N(unknown));
 	tcase_add_loop_test(tc, whose_request, 0, N(asked));
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(s);
 }

@@ -16,6 +16,7 @@
 #include "daemon/log.h"
 #include "daemon/master/outlet.h"
 #include "tests/fds.h"
+#include "tests/suite.h"
 
 #define HEAD	"Status: 200 OK\r\nContent-Type: text/plain\r\n\r\n"
 #define LARGE	(5 << 20)
@@ -459,10 +460,9 @@ static Suite *
 suite(void)
 {
 	Suite *s = suite_create("outlet");
-	TCase *t = tcase_create("sent");
+	TCase *t = suite_case(s, "sent", setup, teardown);
 
 	tcase_set_timeout(t, 60);
-	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, small_answer_in_one_write);
 	tcase_add_loop_test(t, answer_without_a_body, 0, WAY_N);
 	tcase_add_loop_test(t, body_over_the_cap_of_the_head, 0, WAY_N);
@@ -474,37 +474,26 @@ suite(void)
 	tcase_add_loop_test(t, empty_file, 0, WAY_N);
 	tcase_add_loop_test(t, to_a_file, 0, 2);
 	tcase_add_loop_test(t, to_null, 0, 2);
-	suite_add_tcase(s, t);
 
-	t = tcase_create("a part");
+	t = suite_case(s, "a part", setup, teardown);
 	tcase_set_timeout(t, 60);
-	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, part_in_memory, 0, 4 * WAY_N);
 	tcase_add_loop_test(t, part_of_a_file, 0, 4 * WAY_N);
 	tcase_add_loop_test(t, part_behind_the_end, 0, WAY_N);
-	suite_add_tcase(s, t);
 
-	t = tcase_create("not sent");
+	t = suite_case(s, "not sent", setup, teardown);
 	tcase_set_timeout(t, 60);
-	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, reader_has_left, 0, WAY_N);
 	tcase_add_loop_test(t, reader_leaves_half_way, 0, WAY_N);
 	tcase_add_loop_test(t, file_shorter_than_promised, 0, 2 * WAY_N);
 	tcase_add_loop_test(t, file_that_cannot_be_read, 0, WAY_N);
 	tcase_add_loop_test(t, reader_never_reads, 0, WAY_N);
 	tcase_add_loop_test(t, given_up_half_way, 0, WAY_N);
-	suite_add_tcase(s, t);
 	return s;
 }
 
 int
 main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite());
 }

@@ -12,6 +12,7 @@
 #include "daemon/master/view.h"
 #include "daemon/master/view_page.h"
 #include "ipc/cgires.h"
+#include "tests/suite.h"
 
 #define ID	"00010f107f809abcdef0ff23456789af"
 #define LINK	"/jobs/status/" ID
@@ -472,11 +473,8 @@ int
 main(void)
 {
 	Suite *s = suite_create("page");
-	TCase *tc = tcase_create("page");
-	SRunner *sr;
-	int failed;
+	TCase *tc = suite_case(s, "page", setup, teardown);
 
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, submission_leads_to_the_link);
 	tcase_add_test(tc, a_button_leads_back);
 	tcase_add_test(tc, waiting_page_of_a_running_task);
@@ -494,11 +492,5 @@ main(void)
 	tcase_add_test(tc, info_of_a_running_task);
 	tcase_add_test(tc, info_of_a_response);
 	tcase_add_test(tc, info_of_a_failure);
-	suite_add_tcase(s, tc);
-
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return suite_run(s);
 }

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 #include "daemon/master/prefer.h"
+#include "tests/suite.h"
 
-#define N(a)	((int)(sizeof(a) / sizeof((a)[0])))
 #define NONE	(-1)
 
 static const struct {
@@ -130,22 +130,15 @@ static Suite *
 suite(void)
 {
 	Suite *s = suite_create("prefer");
-	TCase *t = tcase_create("prefer");
+	TCase *t = suite_case(s, "prefer", NULL, NULL);
 
 	tcase_add_loop_test(t, parse, 0, N(prefers));
 	tcase_add_loop_test(t, apply, 0, N(applied));
-	suite_add_tcase(s, t);
 	return s;
 }
 
 int
 main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite());
 }

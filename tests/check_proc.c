@@ -18,6 +18,7 @@
 #include "daemon/master/proc.h"
 #include "tests/fds.h"
 #include "tests/master_rig.h"
+#include "tests/suite.h"
 
 struct ending {
 	unsigned int	 number;	/* of the job */
@@ -1333,9 +1334,8 @@ static Suite *
 proc_suite(void)
 {
 	Suite *s = suite_create("proc");
-	TCase *t = tcase_create("slots");
+	TCase *t = suite_case(s, "slots", setup, teardown);
 
-	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, spawns_workers_of_every_pool);
 	tcase_add_test(t, run_says_all);
@@ -1344,10 +1344,8 @@ proc_suite(void)
 	tcase_add_test(t, a_reserved_slot_is_taken);
 	tcase_add_test(t, pools_do_not_mix);
 	tcase_add_test(t, done_frees_the_slot);
-	suite_add_tcase(s, t);
 
-	t = tcase_create("frames");
-	tcase_add_checked_fixture(t, setup, teardown);
+	t = suite_case(s, "frames", setup, teardown);
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, done_of_another_job, 0, 4);
 	tcase_add_test(t, done_of_a_job_that_another_worker_has);
@@ -1358,10 +1356,8 @@ proc_suite(void)
 	tcase_add_test(t, progress);
 	tcase_add_test(t, spool_once);
 	tcase_add_test(t, spool_error_is_told);
-	suite_add_tcase(s, t);
 
-	t = tcase_create("death");
-	tcase_add_checked_fixture(t, setup, teardown);
+	t = suite_case(s, "death", setup, teardown);
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, died_but_the_done_counts);
 	tcase_add_test(t, crash_guilty_and_neighbours);
@@ -1373,10 +1369,8 @@ proc_suite(void)
 	tcase_add_test(t, run_to_the_dead);
 	tcase_add_test(t, waiting_and_cancelled);
 	tcase_add_test(t, waiting_gets_the_slot_of_a_dropped_job);
-	suite_add_tcase(s, t);
 
-	t = tcase_create("time");
-	tcase_add_checked_fixture(t, setup, teardown);
+	t = suite_case(s, "time", setup, teardown);
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, cancel_running);
 	tcase_add_test(t, module_comes_back_too_late);
@@ -1384,20 +1378,16 @@ proc_suite(void)
 	tcase_add_test(t, one_retiring_at_a_time);
 	tcase_add_test(t, stuck_comes_back);
 	tcase_add_test(t, cancelled_module_does_not_return);
-	suite_add_tcase(s, t);
 
-	t = tcase_create("reload");
-	tcase_add_checked_fixture(t, setup, teardown);
+	t = suite_case(s, "reload", setup, teardown);
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, reload_makes_a_new_generation);
 	tcase_add_test(t, reload_moves_waiting_jobs);
 	tcase_add_test(t, reload_without_the_route);
 	tcase_add_test(t, reload_while_stuck);
 	tcase_add_test(t, reload_while_nothing_but_stuck);
-	suite_add_tcase(s, t);
 
-	t = tcase_create("launcher");
-	tcase_add_checked_fixture(t, setup, teardown);
+	t = suite_case(s, "launcher", setup, teardown);
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, launcher_asks);
 	tcase_add_test(t, launcher_is_asked);
@@ -1406,18 +1396,11 @@ proc_suite(void)
 	tcase_add_test(t, launcher_talks_nonsense);
 	tcase_add_loop_test(t, spawned_twice_or_for_nobody, 0, 2);
 	tcase_add_test(t, launcher_gone_once);
-	suite_add_tcase(s, t);
 	return s;
 }
 
 int
 main(void)
 {
-	SRunner *sr = srunner_create(proc_suite());
-	int failed;
-
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(proc_suite());
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "daemon/worker/progress.h"
+#include "tests/suite.h"
 
 static const struct {
 	const char	*in;
@@ -106,23 +107,14 @@ START_TEST(how_often)
 }
 END_TEST
 
-#define N(a)	(int)(sizeof(a) / sizeof((a)[0]))
-
 int
 main(void)
 {
 	Suite *s = suite_create("progress");
-	TCase *t = tcase_create("progress");
-	SRunner *sr;
-	int failed;
+	TCase *t = suite_case(s, "progress", NULL, NULL);
 
 	tcase_add_loop_test(t, what_counts, 0, N(lines));
 	tcase_add_test(t, long_line);
 	tcase_add_test(t, how_often);
-	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return suite_run(s);
 }

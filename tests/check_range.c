@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "daemon/master/range.h"
+#include "tests/suite.h"
 
-#define N(a)	((int)(sizeof(a) / sizeof((a)[0])))
 #define HUGE	"99999999999999999999999999"
 #define ETAG	"\"0123abcd\""
 
@@ -206,23 +206,16 @@ static Suite *
 suite(void)
 {
 	Suite *s = suite_create("range");
-	TCase *t = tcase_create("range");
+	TCase *t = suite_case(s, "range", NULL, NULL);
 
 	tcase_add_loop_test(t, range, 0, N(ranges));
 	tcase_add_test(t, parts_lie_within);
 	tcase_add_loop_test(t, tag, 0, N(tags));
-	suite_add_tcase(s, t);
 	return s;
 }
 
 int
 main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite());
 }

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "daemon/request.h"
+#include "tests/suite.h"
 
-#define N(a)	((int)(sizeof(a) / sizeof((a)[0])))
 #define VARS_MAX 12
 
 /* A block with CONTENT_LENGTH, SCGI, and the pairs up to NULL. */
@@ -350,9 +350,7 @@ int
 main(void)
 {
 	Suite *s = suite_create("request");
-	TCase *tc = tcase_create("request");
-	SRunner *sr;
-	int failed;
+	TCase *tc = suite_case(s, "request", NULL, NULL);
 
 	tcase_add_loop_test(tc, mount_and_path, 0, N(places));
 	tcase_add_loop_test(tc, host, 0, N(hosts));
@@ -360,11 +358,5 @@ main(void)
 	tcase_add_test(tc, query_and_length);
 	tcase_add_loop_test(tc, first_matching_route, 0, N(matches));
 	tcase_add_test(tc, no_routes_no_match);
-	suite_add_tcase(s, tc);
-
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return suite_run(s);
 }

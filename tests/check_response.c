@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "daemon/worker/response.h"
+#include "tests/suite.h"
 
 #define INLINE	16
 #define MAX	64
@@ -141,23 +142,14 @@ START_TEST(file_that_is_full)
 }
 END_TEST
 
-#define N(a)	(int)(sizeof(a) / sizeof((a)[0]))
-
 int
 main(void)
 {
 	Suite *s = suite_create("response");
-	TCase *t = tcase_create("response");
-	SRunner *sr;
-	int failed;
+	TCase *t = suite_case(s, "response", NULL, NULL);
 
 	tcase_add_loop_test(t, any_piece, 0, N(cases));
 	tcase_add_test(t, no_file);
 	tcase_add_test(t, file_that_is_full);
-	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return suite_run(s);
 }

@@ -19,6 +19,7 @@
 #include "daemon/store/backend.h"
 #include "daemon/master/sched.h"
 #include "tests/master_rig.h"
+#include "tests/suite.h"
 
 #define ROWS_MAX	256
 #define TASK_BYTES_MAX	150	/* issue "The SQLite store", 3 */
@@ -652,18 +653,15 @@ int
 main(void)
 {
 	Suite *s = suite_create("restore");
-	TCase *tc = tcase_create("restore"), *many = tcase_create("many");
-	SRunner *sr;
-	int failed;
+	TCase *tc = suite_case(s, "restore", setup, teardown);
+	TCase *many = suite_case(s, "many", setup, teardown);
 
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, nothing_there);
 	tcase_add_test(tc, queued_run_in_their_old_order);
 	tcase_add_test(tc, interrupted_run_before_queued);
 	tcase_add_test(tc, attempts_go_on);
 	tcase_add_test(tc, the_queue_is_counted);
-	tcase_add_loop_test(tc, running_by_the_rule, 0,
-	    (int)(sizeof(rules) / sizeof(rules[0])));
+	tcase_add_loop_test(tc, running_by_the_rule, 0, N(rules));
 	tcase_add_test(tc, finished_stay_for_the_rest);
 	tcase_add_test(tc, expired_go_at_once);
 	tcase_add_test(tc, clock_set_back);
@@ -673,17 +671,9 @@ main(void)
 	tcase_add_test(tc, route_has_gone);
 	tcase_add_test(tc, one_id_twice);
 	tcase_set_timeout(tc, 60);
-	suite_add_tcase(s, tc);
 
-	tcase_add_checked_fixture(many, setup, teardown);
 	tcase_add_test(many, a_million_queued);
 	tcase_add_test(many, a_million_kept);
 	tcase_set_timeout(many, 120);
-	suite_add_tcase(s, many);
-
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return suite_run(s);
 }

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "daemon/master/route.h"
+#include "tests/suite.h"
 
-#define N(a)	((int)(sizeof(a) / sizeof((a)[0])))
 #define BIT(m)	(1u << (m))
 #define ID	"00010f107f809abcdef0ff23456789af"
 #define GET_POST (BIT(METHOD_GET) | BIT(METHOD_POST))
@@ -229,9 +229,7 @@ int
 main(void)
 {
 	Suite *s = suite_create("route");
-	TCase *tc = tcase_create("route");
-	SRunner *sr;
-	int failed;
+	TCase *tc = suite_case(s, "route", NULL, NULL);
 
 	tcase_add_loop_test(tc, method_at_a_link, 0, METHOD_N);
 	tcase_add_loop_test(tc, method_beside_a_link, 0, METHOD_N);
@@ -242,11 +240,5 @@ main(void)
 	    0, N(no_links));
 	tcase_add_loop_test(tc, other_paths_are_routes, 0, N(ordinary));
 	tcase_add_loop_test(tc, no_route_is_404_for_every_method, 0, METHOD_N);
-	suite_add_tcase(s, tc);
-
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return suite_run(s);
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "ipc/scgi.h"
+#include "tests/suite.h"
 
 #define HEAD_ROOM	(SCGI_HEAD_MAX + 64)
 
@@ -131,8 +132,6 @@ static const struct row rows[] = {
 	{ SCGI_BAD, "||", 0 },
 	{ SCGI_BAD, "", 0 },
 };
-
-#define NROWS	(sizeof(rows) / sizeof(rows[0]))
 
 /* Text with '|' for NUL into out; gives its length. */
 static size_t
@@ -295,7 +294,7 @@ START_TEST(size_limit)
 	size_t i, n;
 
 	buf_init(&b, HEAD_ROOM);
-	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+	for (i = 0; i < N(sizes); i++) {
 		build(&b, sizes[i]);
 		ck_assert_int_eq(parse(buf_data(&b), buf_len(&b) - 1, &s, &n),
 		    SCGI_MORE);
@@ -451,12 +450,9 @@ int
 main(void)
 {
 	Suite *s = suite_create("scgi");
-	TCase *t = tcase_create("all");
-	SRunner *r = srunner_create(s);
-	int failed;
+	TCase *t = suite_case(s, "all", NULL, NULL);
 
-	suite_add_tcase(s, t);
-	tcase_add_loop_test(t, row, 0, NROWS);
+	tcase_add_loop_test(t, row, 0, N(rows));
 	tcase_add_test(t, prefix);
 	tcase_add_test(t, no_comma);
 	tcase_add_test(t, size_limit);
@@ -466,8 +462,5 @@ main(void)
 	tcase_add_test(t, find);
 	tcase_add_test(t, broken_bytes);
 	tcase_set_timeout(t, 60);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

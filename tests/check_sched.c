@@ -19,6 +19,7 @@
 #include "daemon/master/sched_priv.h"
 #include "daemon/store/backend.h"
 #include "tests/master_rig.h"
+#include "tests/suite.h"
 
 #define HEAD		"the head"
 #define PATH		"/a/path"
@@ -1918,11 +1919,9 @@ END_TEST
 static TCase *
 add_case(Suite *s, const char *name)
 {
-	TCase *t = tcase_create(name);
+	TCase *t = suite_case(s, name, setup, teardown);
 
-	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 180);
-	suite_add_tcase(s, t);
 	return t;
 }
 
@@ -2012,11 +2011,5 @@ sched_suite(void)
 int
 main(void)
 {
-	SRunner *sr = srunner_create(sched_suite());
-	int failed;
-
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(sched_suite());
 }

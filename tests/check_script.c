@@ -17,8 +17,7 @@
 
 #include "daemon/request.h"
 #include "daemon/script.h"
-
-#define N(a)	((int)(sizeof(a) / sizeof((a)[0])))
+#include "tests/suite.h"
 
 static char top[] = "/tmp/deferd-script-XXXXXX";
 
@@ -306,9 +305,7 @@ int
 main(void)
 {
 	Suite *s = suite_create("script");
-	TCase *tc = tcase_create("script");
-	SRunner *sr;
-	int failed;
+	TCase *tc = suite_case(s, "script", NULL, NULL);
 
 	tcase_add_unchecked_fixture(tc, make_tree, drop_tree);
 	tcase_add_loop_test(tc, split, 0, N(splits));
@@ -317,11 +314,5 @@ main(void)
 	tcase_add_test(tc, check_below_the_root_of_all);
 	tcase_add_loop_test(tc, believed, 0, N(words));
 	tcase_add_loop_test(tc, not_believed_at_all, 0, N(not_believed));
-	suite_add_tcase(s, tc);
-
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return suite_run(s);
 }

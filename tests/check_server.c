@@ -18,6 +18,7 @@
 #include "ipc/sock.h"
 #include "tests/conn_rig.h"
 #include "tests/fds.h"
+#include "tests/suite.h"
 
 #define NO_JOBS_HERE	404	/* the control socket answers, so one is in */
 #define DAEMON_UID	1	/* "daemon" and "nobody", as they are anywhere */
@@ -493,7 +494,7 @@ static Suite *
 suite(void)
 {
 	Suite *s = suite_create("server");
-	TCase *t = tcase_create("who");
+	TCase *t = suite_case(s, "who", NULL, NULL);
 
 	tcase_set_timeout(t, 60);
 	if (geteuid() == 0) {	/* or nobody could become somebody else */
@@ -504,9 +505,8 @@ suite(void)
 	}
 	tcase_add_test(t, own_user_is_welcome);
 	tcase_add_test(t, without_a_control_socket);
-	suite_add_tcase(s, t);
 
-	t = tcase_create("how many");
+	t = suite_case(s, "how many", NULL, NULL);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, one_too_many_waits);
 	tcase_add_test(t, a_crowd_is_served_in_turns);
@@ -518,26 +518,18 @@ suite(void)
 	if (!in_valgrind())
 		tcase_add_loop_test(t, accept_that_fails, 0, 2);
 	tcase_add_test(t, many_one_after_the_other);
-	suite_add_tcase(s, t);
 
-	t = tcase_create("the end");
+	t = suite_case(s, "the end", NULL, NULL);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, closed_with_an_heir);
 	tcase_add_test(t, closed_without_an_heir);
 	tcase_add_loop_test(t, who_still_asks_is_told, 0, 4);
 	tcase_add_loop_test(t, a_door_that_still_asks_is_told, 0, DOOR_N);
-	suite_add_tcase(s, t);
 	return s;
 }
 
 int
 main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite());
 }

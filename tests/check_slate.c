@@ -17,6 +17,7 @@
 #include "ipc/slate.h"
 #include "tests/fds.h"
 #include "tests/refuse.h"
+#include "tests/suite.h"
 
 static const unsigned char task[TASK_ID_BYTES] = "0123456789abcde";
 
@@ -27,7 +28,7 @@ START_TEST(sizes)
 	size_t i;
 	int fd;
 
-	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+	for (i = 0; i < N(good); i++) {
 		ck_assert_int_ge(fd = slate_create(good[i]), 0);
 		ck_assert_int_ne(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
 		ck_assert_int_eq(slate_map_reader(&s, fd), 0);
@@ -235,11 +236,8 @@ int
 main(void)
 {
 	Suite *s = suite_create("slate");
-	TCase *t = tcase_create("all");
-	SRunner *r = srunner_create(s);
-	int failed;
+	TCase *t = suite_case(s, "all", NULL, NULL);
 
-	suite_add_tcase(s, t);
 	tcase_add_test(t, sizes);
 	tcase_add_test(t, set_and_clear);
 	tcase_add_test(t, outlives_its_writer);
@@ -248,8 +246,5 @@ main(void)
 	tcase_add_test(t, forged);
 	tcase_add_loop_test(t, kernel_says_no, 0, 2);
 	tcase_add_test(t, reader_cannot_write);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -23,6 +23,7 @@
 #include "ipc/sock.h"
 #include "tests/fds.h"
 #include "tests/refuse.h"
+#include "tests/suite.h"
 
 #define TEMPLATE "/tmp/check_sock.XXXXXX"
 
@@ -674,12 +675,9 @@ int
 main(void)
 {
 	Suite *s = suite_create("sock");
-	TCase *t = tcase_create("listen"), *u = tcase_create("messages");
-	SRunner *r = srunner_create(s);
-	int failed;
+	TCase *t = suite_case(s, "listen", setup, teardown);
+	TCase *u = suite_case(s, "messages", NULL, NULL);
 
-	suite_add_tcase(s, t);
-	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, listen_and_connect);
 	tcase_add_test(t, mode_is_not_the_umask);
 	tcase_add_test(t, group);
@@ -692,10 +690,8 @@ main(void)
 	tcase_add_test(t, bad_paths);
 	tcase_add_loop_test(t, one_of_many_starters, 0, 20);
 	tcase_add_test(t, a_stale_lock);
-	tcase_add_loop_test(t, refused_while_listening, 0,
-	    sizeof(refusals) / sizeof(refusals[0]));
+	tcase_add_loop_test(t, refused_while_listening, 0, N(refusals));
 	tcase_add_test(t, refused_while_connecting);
-	suite_add_tcase(s, u);
 	tcase_add_test(u, a_frame_of_full_size);
 	tcase_add_test(u, a_pair_for_anybody);
 	tcase_add_test(u, packets_keep_their_edges);
@@ -706,8 +702,5 @@ main(void)
 	tcase_add_loop_test(u, refused_a_pair, 0, 4);
 	tcase_add_test(u, interrupted_messages);
 	tcase_set_timeout(t, 30);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

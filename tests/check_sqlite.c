@@ -28,6 +28,7 @@
 #include "daemon/store/backend.h"
 #include "daemon/store/check.h"
 #include "daemon/store/sqlite_priv.h"
+#include "tests/suite.h"
 #include "tests/vfs_shim.h"
 
 /* -- the world of a test -------------------------------------------------- */
@@ -50,6 +51,7 @@ struct model {
 	int		 n;
 	int64_t		 bytes, tasks;
 };
+
 static struct model model;
 
 static void
@@ -841,7 +843,7 @@ START_TEST(a_flipped_byte)
 	ck_assert_int_eq(stat(path, &st), 0);
 	size = st.st_size;
 	for (page = 0; page < size; page += 4096)
-		for (i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
+		for (i = 0; i < N(at); i++) {
 			run("cp %s.good %s; rm -f %s-*", path, path, path);
 			fd = open(path, O_RDWR | O_CLOEXEC);
 			ck_assert_int_eq(pread(fd, &c, 1, page + at[i]), 1);
@@ -1562,23 +1564,13 @@ int
 main(void)
 {
 	Suite *s = suite_create("sqlite");
-	TCase *file = tcase_create("the file");
-	TCase *faults = tcase_create("faults");
-	SRunner *sr;
-	int failed;
+	TCase *file = suite_case(s, "the file", setup, teardown);
+	TCase *faults = suite_case(s, "faults", setup, teardown);
 
 	shim_install();
-	tcase_add_checked_fixture(file, setup, teardown);
-	tcase_add_checked_fixture(faults, setup, teardown);
 	tcase_set_timeout(file, 120);
 	tcase_set_timeout(faults, 300);
 	add_file(file);
 	add_faults(faults);
-	suite_add_tcase(s, file);
-	suite_add_tcase(s, faults);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return suite_run(s);
 }

@@ -17,6 +17,7 @@
 #include "daemon/store/backend.h"
 #include "tests/fds.h"
 #include "tests/master_rig.h"
+#include "tests/suite.h"
 
 #define MINUTE_MS	INT64_C(60000)
 
@@ -547,7 +548,7 @@ static Suite *
 suite(void)
 {
 	Suite *s = suite_create("stats");
-	TCase *t = tcase_create("numbers");
+	TCase *t = suite_case(s, "numbers", NULL, NULL);
 
 	tcase_add_test(t, a_bound_belongs_to_its_bucket);
 	tcase_add_test(t, a_quantile_is_spread_inside_its_bucket);
@@ -559,9 +560,7 @@ suite(void)
 	tcase_add_test(t, a_clock_set_back_is_no_negative_time);
 	tcase_add_test(t, descriptors_are_counted);
 	tcase_add_test(t, memory_is_known);
-	suite_add_tcase(s, t);
-	t = tcase_create("tasks");
-	tcase_add_checked_fixture(t, setup, teardown);
+	t = suite_case(s, "tasks", setup, teardown);
 	tcase_add_test(t, nothing_has_happened);
 	tcase_add_test(t, a_task_is_counted_on_its_way);
 	tcase_add_test(t, commits_are_counted_and_timed);
@@ -572,18 +571,11 @@ suite(void)
 	tcase_add_test(t, settings_come_and_counts_stay);
 	tcase_add_test(t, the_oldest_is_found_behind_retries);
 	tcase_add_test(t, who_waits_is_counted);
-	suite_add_tcase(s, t);
 	return s;
 }
 
 int
 main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite());
 }

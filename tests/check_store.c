@@ -25,6 +25,7 @@
 #include "daemon/conf.h"
 #include "daemon/store/backend.h"
 #include "tests/fds.h"
+#include "tests/suite.h"
 
 /* -- the memory store behind threads -------------------------------------- */
 
@@ -131,7 +132,6 @@ static const struct store_backend *const backends[] = {
 	&store_sqlite,
 #endif
 };
-#define NBACKENDS	((int)(sizeof(backends) / sizeof(backends[0])))
 
 /* -- the world of a test -------------------------------------------------- */
 
@@ -1396,7 +1396,7 @@ START_TEST(a_sync_that_fails)
 	size_t i;
 
 	open_store(1);
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (i = 0; i < N(cases); i++) {
 		sync_error = cases[i].error;
 		op = op_insert(TASK_QUEUED, message_file());
 		ck_assert_int_eq(go(&op), cases[i].verdict);
@@ -1625,41 +1625,41 @@ END_TEST
 static void
 add_for_each(TCase *tc)
 {
-	tcase_add_loop_test(tc, a_request_comes_back, 0, NBACKENDS);
-	tcase_add_loop_test(tc, a_response_comes_back, 0, NBACKENDS);
-	tcase_add_loop_test(tc, info_in_every_state, 0, NBACKENDS);
-	tcase_add_loop_test(tc, the_owner_is_given, 0, NBACKENDS);
-	tcase_add_loop_test(tc, a_checkup, 0, NBACKENDS);
-	tcase_add_loop_test(tc, a_checkup_when_it_closes, 0, NBACKENDS);
-	tcase_add_loop_test(tc, tries_are_listed, 0, NBACKENDS);
-	tcase_add_loop_test(tc, no_response_no_words, 0, NBACKENDS);
-	tcase_add_loop_test(tc, each_move_in_each_state, 0, NBACKENDS);
-	tcase_add_loop_test(tc, attempts_count, 0, NBACKENDS);
+	tcase_add_loop_test(tc, a_request_comes_back, 0, N(backends));
+	tcase_add_loop_test(tc, a_response_comes_back, 0, N(backends));
+	tcase_add_loop_test(tc, info_in_every_state, 0, N(backends));
+	tcase_add_loop_test(tc, the_owner_is_given, 0, N(backends));
+	tcase_add_loop_test(tc, a_checkup, 0, N(backends));
+	tcase_add_loop_test(tc, a_checkup_when_it_closes, 0, N(backends));
+	tcase_add_loop_test(tc, tries_are_listed, 0, N(backends));
+	tcase_add_loop_test(tc, no_response_no_words, 0, N(backends));
+	tcase_add_loop_test(tc, each_move_in_each_state, 0, N(backends));
+	tcase_add_loop_test(tc, attempts_count, 0, N(backends));
 	tcase_add_loop_test(tc, a_start_leaves_the_message_alone, 0,
-	    NBACKENDS);
-	tcase_add_loop_test(tc, what_is_gone_is_lost, 0, NBACKENDS);
-	tcase_add_loop_test(tc, a_claim_is_one_task_s, 0, NBACKENDS);
-	tcase_add_loop_test(tc, a_claim_goes_with_its_task, 0, NBACKENDS);
-	tcase_add_loop_test(tc, a_claim_is_looked_at, 0, NBACKENDS);
-	tcase_add_loop_test(tc, a_claim_is_found_without_room, 0, NBACKENDS);
-	tcase_add_loop_test(tc, races_for_a_claim, 0, NBACKENDS);
-	tcase_add_loop_test(tc, changes_are_answered_in_order, 0, NBACKENDS);
-	tcase_add_loop_test(tc, loads_are_answered_in_order, 0, NBACKENDS);
-	tcase_add_loop_test(tc, done_may_submit, 0, NBACKENDS);
+	    N(backends));
+	tcase_add_loop_test(tc, what_is_gone_is_lost, 0, N(backends));
+	tcase_add_loop_test(tc, a_claim_is_one_task_s, 0, N(backends));
+	tcase_add_loop_test(tc, a_claim_goes_with_its_task, 0, N(backends));
+	tcase_add_loop_test(tc, a_claim_is_looked_at, 0, N(backends));
+	tcase_add_loop_test(tc, a_claim_is_found_without_room, 0, N(backends));
+	tcase_add_loop_test(tc, races_for_a_claim, 0, N(backends));
+	tcase_add_loop_test(tc, changes_are_answered_in_order, 0, N(backends));
+	tcase_add_loop_test(tc, loads_are_answered_in_order, 0, N(backends));
+	tcase_add_loop_test(tc, done_may_submit, 0, N(backends));
 	tcase_add_loop_test(tc, a_chain_does_not_starve_the_loop, 0,
-	    NBACKENDS);
-	tcase_add_loop_test(tc, max_tasks_is_exact, 0, NBACKENDS);
-	tcase_add_loop_test(tc, max_store_is_exact, 0, NBACKENDS);
-	tcase_add_loop_test(tc, an_insert_counts_its_head, 0, NBACKENDS);
-	tcase_add_loop_test(tc, a_response_may_go_above, 0, NBACKENDS);
-	tcase_add_loop_test(tc, a_file_outlives_its_task, 0, NBACKENDS);
-	tcase_add_loop_test(tc, a_response_in_a_file, 0, NBACKENDS);
-	tcase_add_loop_test(tc, a_file_that_came_late, 0, NBACKENDS);
+	    N(backends));
+	tcase_add_loop_test(tc, max_tasks_is_exact, 0, N(backends));
+	tcase_add_loop_test(tc, max_store_is_exact, 0, N(backends));
+	tcase_add_loop_test(tc, an_insert_counts_its_head, 0, N(backends));
+	tcase_add_loop_test(tc, a_response_may_go_above, 0, N(backends));
+	tcase_add_loop_test(tc, a_file_outlives_its_task, 0, N(backends));
+	tcase_add_loop_test(tc, a_response_in_a_file, 0, N(backends));
+	tcase_add_loop_test(tc, a_file_that_came_late, 0, N(backends));
 	if (!in_valgrind())
-		tcase_add_loop_test(tc, no_descriptor_left, 0, NBACKENDS);
-	tcase_add_loop_test(tc, open_makes_the_spool, 0, NBACKENDS);
-	tcase_add_loop_test(tc, close_with_a_full_queue, 0, NBACKENDS);
-	tcase_add_loop_test(tc, many_lives, 0, NBACKENDS);
+		tcase_add_loop_test(tc, no_descriptor_left, 0, N(backends));
+	tcase_add_loop_test(tc, open_makes_the_spool, 0, N(backends));
+	tcase_add_loop_test(tc, close_with_a_full_queue, 0, N(backends));
+	tcase_add_loop_test(tc, many_lives, 0, N(backends));
 }
 
 static void
@@ -1678,21 +1678,11 @@ int
 main(void)
 {
 	Suite *s = suite_create("store");
-	TCase *each = tcase_create("each back-end");
-	TCase *one = tcase_create("one back-end");
-	SRunner *sr;
-	int failed;
+	TCase *each = suite_case(s, "each back-end", setup, teardown);
+	TCase *one = suite_case(s, "one back-end", setup, teardown);
 
-	tcase_add_checked_fixture(each, setup, teardown);
-	tcase_add_checked_fixture(one, setup, teardown);
 	tcase_set_timeout(each, 120);
 	add_for_each(each);
 	add_for_one(one);
-	suite_add_tcase(s, each);
-	suite_add_tcase(s, one);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return suite_run(s);
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "daemon/master/stream.h"
+#include "tests/suite.h"
 
 static char dir[] = "/tmp/check_stream.XXXXXX";
 
@@ -368,44 +369,32 @@ static Suite *
 suite(void)
 {
 	Suite *s = suite_create("stream");
-	TCase *t = tcase_create("kinds");
+	TCase *t = suite_case(s, "kinds", setup, teardown);
 
-	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, kinds_that_are_taken);
 	tcase_add_test(t, kinds_that_are_refused);
 	tcase_add_test(t, number_without_descriptor);
-	suite_add_tcase(s, t);
 
-	t = tcase_create("read and write");
-	tcase_add_checked_fixture(t, setup, teardown);
+	t = suite_case(s, "read and write", setup, teardown);
 	tcase_add_test(t, pipe_never_blocks);
 	tcase_add_test(t, fifo_never_blocks);
 	tcase_add_test(t, socket_never_blocks);
 	tcase_add_test(t, null_is_empty_and_takes_all);
 	tcase_add_test(t, file_is_read_at_an_offset);
 	tcase_add_test(t, closed_stream_does_nothing);
-	suite_add_tcase(s, t);
 
-	t = tcase_create("gone");
-	tcase_add_checked_fixture(t, setup, teardown);
+	t = suite_case(s, "gone", setup, teardown);
 	tcase_add_test(t, socket_closed_is_gone);
 	tcase_add_test(t, socket_half_closed_is_not_gone);
 	tcase_add_test(t, pipe_without_reader_is_gone);
 	tcase_add_test(t, pipe_without_writer_is_gone);
 	tcase_add_test(t, refusing_input_saves_the_answer);
 	tcase_add_test(t, refusing_input_of_a_pipe);
-	suite_add_tcase(s, t);
 	return s;
 }
 
 int
 main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite());
 }

@@ -11,6 +11,7 @@
 
 #include "daemon/master/table.h"
 #include "tests/scarce.h"
+#include "tests/suite.h"
 
 #define MANY	20000
 
@@ -165,9 +166,7 @@ int
 main(void)
 {
 	Suite *s = suite_create("table");
-	TCase *tc = tcase_create("table");
-	SRunner *sr;
-	int failed;
+	TCase *tc = suite_case(s, "table", NULL, NULL);
 
 	tcase_add_test(tc, empty_table_finds_nothing);
 	tcase_add_test(tc, entry_is_zeroed_and_found);
@@ -175,11 +174,5 @@ main(void)
 	tcase_add_test(tc, removed_is_gone_and_can_come_back);
 	tcase_add_test(tc, many_come_and_go);
 	tcase_add_test(tc, no_memory_no_entry);
-	suite_add_tcase(s, tc);
-
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return suite_run(s);
 }

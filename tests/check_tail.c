@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "daemon/worker/tail.h"
+#include "tests/suite.h"
 
 /* What was logged, as text: lines in brackets, skipped ones as (N). */
 static struct buf seen;
@@ -148,19 +149,11 @@ int
 main(void)
 {
 	Suite *s = suite_create("tail");
-	TCase *tc = tcase_create("tail");
-	SRunner *sr;
-	int failed;
+	TCase *tc = suite_case(s, "tail", setup, teardown);
 
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, lines);
 	tcase_add_test(tc, long_line);
 	tcase_add_test(tc, rate);
 	tcase_add_test(tc, end_is_kept);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return suite_run(s);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "daemon/master/task.h"
+#include "tests/suite.h"
 
 /* contract.md section 6, written out by hand: from a row to a column. */
 static const bool allowed[TASK_STATE_N][TASK_STATE_N] = {
@@ -158,9 +159,7 @@ int
 main(void)
 {
 	Suite *s = suite_create("task");
-	TCase *tc = tcase_create("states");
-	SRunner *sr;
-	int failed;
+	TCase *tc = suite_case(s, "states", NULL, NULL);
 
 	tcase_add_loop_test(tc, moves_are_the_matrix, 0, PAIRS);
 	tcase_add_loop_test(tc, allowed_move_changes_state_and_time, 0, PAIRS);
@@ -168,18 +167,10 @@ main(void)
 	    0, PAIRS);
 	tcase_add_test(tc, finished_states_are_the_last_four);
 	tcase_add_test(tc, names_are_the_contract);
-	suite_add_tcase(s, tc);
 
-	tc = tcase_create("ids");
+	tc = suite_case(s, "ids", NULL, NULL);
 	tcase_add_test(tc, new_ids_are_random_uuids);
 	tcase_add_test(tc, text_goes_there_and_back);
-	tcase_add_loop_test(tc, other_text_is_no_id, 0,
-	    (int)(sizeof(no_ids) / sizeof(no_ids[0])));
-	suite_add_tcase(s, tc);
-
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	tcase_add_loop_test(tc, other_text_is_no_id, 0, N(no_ids));
+	return suite_run(s);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ipc/utf8.h"
+#include "tests/suite.h"
 
 static const struct {
 	const char	*bytes;
@@ -80,20 +81,11 @@ int
 main(void)
 {
 	Suite *s = suite_create("utf8");
-	TCase *tc = tcase_create("utf8");
-	SRunner *sr;
-	int failed;
+	TCase *tc = suite_case(s, "utf8", NULL, NULL);
 
-	tcase_add_loop_test(tc, edges_are_where_the_rfc_has_them, 0,
-	    sizeof(edges) / sizeof(edges[0]));
+	tcase_add_loop_test(tc, edges_are_where_the_rfc_has_them, 0, N(edges));
 	tcase_add_test(tc, the_end_is_the_end);
 	tcase_add_test(tc, each_character_has_one_form);
 	tcase_add_test(tc, a_cut_leaves_whole_characters);
-	suite_add_tcase(s, tc);
-
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return suite_run(s);
 }

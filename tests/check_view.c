@@ -19,8 +19,8 @@
 #include "daemon/master/view.h"
 #include "ipc/cgires.h"
 #include "tests/scarce.h"
+#include "tests/suite.h"
 
-#define N(a)	((int)(sizeof(a) / sizeof((a)[0])))
 #define BIT(m)	(1u << (m))
 #define ID	"00010f107f809abcdef0ff23456789af"
 #define LINK	"/jobs/status/" ID
@@ -1231,9 +1231,8 @@ END_TEST
 static void
 add_pending(Suite *s)
 {
-	TCase *tc = tcase_create("pending");
+	TCase *tc = suite_case(s, "pending", setup, teardown);
 
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, queued_is_202_with_a_link);
 	tcase_add_test(tc, running_tells_when_it_started);
 	tcase_add_test(tc, accepted_is_queued_however_far_it_is);
@@ -1243,15 +1242,13 @@ add_pending(Suite *s)
 	tcase_add_test(tc, retry_after_grows_with_age);
 	tcase_add_loop_test(tc, link_is_percent_encoded, 0, N(links));
 	tcase_add_test(tc, longest_mount_fits);
-	suite_add_tcase(s, tc);
 }
 
 static void
 add_own(Suite *s)
 {
-	TCase *tc = tcase_create("problems and 204");
+	TCase *tc = suite_case(s, "problems and 204", setup, teardown);
 
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, problems_are_documents, 0, PROBLEM_N);
 	tcase_add_test(tc, detail_is_the_callers);
 	tcase_add_test(tc, method_problem_allows);
@@ -1259,15 +1256,13 @@ add_own(Suite *s)
 	tcase_add_test(tc, no_content_about_a_task);
 	tcase_add_test(tc, no_content_for_options);
 	tcase_add_test(tc, answer_can_be_filled_again);
-	suite_add_tcase(s, tc);
 }
 
 static void
 add_succeeded(Suite *s)
 {
-	TCase *tc = tcase_create("succeeded");
+	TCase *tc = suite_case(s, "succeeded", setup, teardown);
 
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, response_is_the_tasks_own);
 	tcase_add_test(tc, own_cache_control_stays);
 	tcase_add_test(tc, a_404_of_the_task_is_its_own);
@@ -1276,20 +1271,17 @@ add_succeeded(Suite *s)
 	tcase_add_loop_test(tc, statuses_without_content, 304, 305);
 	tcase_add_test(tc, head_of_a_response);
 	tcase_add_loop_test(tc, large_body_stays_a_descriptor, 0, 2);
-	tcase_add_loop_test(tc, location_of_a_200_hides_from_apache, 0,
-	    N(locations));
+	tcase_add_loop_test(tc, location_of_a_200_hides_from_apache, 0, N(locations));
 	tcase_add_test(tc, stored_head_is_read_again);
 	tcase_add_loop_test(tc, damaged_head_is_500, 0, N(damaged));
 	tcase_add_test(tc, missing_head_is_500);
-	suite_add_tcase(s, tc);
 }
 
 static void
 add_parts(Suite *s)
 {
-	TCase *tc = tcase_create("conditions and ranges");
+	TCase *tc = suite_case(s, "conditions and ranges", setup, teardown);
 
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, plain_200_gets_a_strong_tag);
 	tcase_add_loop_test(tc, others_are_left_alone, 0, N(untagged));
 	tcase_add_loop_test(tc, part_of_a_response, 0, N(parts));
@@ -1297,45 +1289,36 @@ add_parts(Suite *s)
 	tcase_add_test(tc, part_of_a_file);
 	tcase_add_loop_test(tc, no_part_of_nothing, 0, 2);
 	tcase_add_test(tc, problems_have_no_parts);
-	suite_add_tcase(s, tc);
 }
 
 static void
 add_no_memory(Suite *s)
 {
-	TCase *tc = tcase_create("no memory");
+	TCase *tc = suite_case(s, "no memory", setup, teardown);
 
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_loop_test(tc, no_memory_no_answer, 0,
-	    N(fill_status));
+	tcase_add_loop_test(tc, no_memory_no_answer, 0, N(fill_status));
 	tcase_add_test(tc, no_memory_no_link);
-	suite_add_tcase(s, tc);
 }
 
 static void
 add_endings(Suite *s)
 {
-	TCase *tc = tcase_create("failed, timed out, cancelled");
+	TCase *tc = suite_case(s, "failed, timed out, cancelled", setup, teardown);
 
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, endings_are_problems, 0, N(endings));
-	tcase_add_loop_test(tc, ending_without_reason_has_words, 0,
-	    N(endings));
+	tcase_add_loop_test(tc, ending_without_reason_has_words, 0, N(endings));
 	tcase_add_loop_test(tc, head_of_an_ending, 0, N(endings));
 	tcase_add_test(tc, debug_shows_exit_status);
 	tcase_add_test(tc, debug_shows_signal);
 	tcase_add_test(tc, debug_without_a_process);
 	tcase_add_loop_test(tc, stderr_is_made_valid, 0, N(texts));
 	tcase_add_test(tc, reason_is_made_valid);
-	suite_add_tcase(s, tc);
 }
 
 int
 main(void)
 {
 	Suite *s = suite_create("view");
-	SRunner *sr;
-	int failed;
 
 	add_pending(s);
 	add_own(s);
@@ -1343,9 +1326,5 @@ main(void)
 	add_parts(s);
 	add_endings(s);
 	add_no_memory(s);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return suite_run(s);
 }

@@ -15,6 +15,7 @@
 #include "daemon/master/view_metrics.h"
 #include "daemon/master/view_stats.h"
 #include "tests/scarce.h"
+#include "tests/suite.h"
 
 #define NOW_MS	1700000059007		/* 2023-11-14T22:14:19.007Z */
 #define HOSTILE	"/a\"b\\c\nd\xff\xc3\xa9"
@@ -443,13 +444,11 @@ static Suite *
 suite(void)
 {
 	Suite *s = suite_create("view_metrics");
-	TCase *t = tcase_create("all");
+	TCase *t = suite_case(s, "all", setup, teardown);
 
-	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, openmetrics);
 	tcase_add_test(t, classic);
-	tcase_add_loop_test(t, accept_decides, 0,
-	    (int)(sizeof(wishes) / sizeof(wishes[0])));
+	tcase_add_loop_test(t, accept_decides, 0, N(wishes));
 	tcase_add_test(t, people_get_plain_text);
 	tcase_add_test(t, numbers_are_where_they_belong);
 	tcase_add_test(t, the_unknown_is_left_out);
@@ -460,18 +459,11 @@ suite(void)
 	tcase_add_test(t, stats_of_tasks);
 	tcase_add_test(t, stats_of_minutes);
 	tcase_add_loop_test(t, no_memory_no_answer, 0, 2);
-	suite_add_tcase(s, t);
 	return s;
 }
 
 int
 main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite());
 }

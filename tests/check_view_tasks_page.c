@@ -11,6 +11,7 @@
 
 #include "daemon/master/view_tasks_page.h"
 #include "ipc/utf8.h"
+#include "tests/suite.h"
 
 #define ID	"00010f107f809abcdef0ff23456789af"
 #define LINK	"/ops/status/" ID
@@ -515,12 +516,9 @@ int
 main(void)
 {
 	Suite *s = suite_create("view_tasks_page");
-	TCase *tc = tcase_create("view_tasks_page");
-	SRunner *sr;
-	int failed;
+	TCase *tc = suite_case(s, "view_tasks_page", setup, teardown);
 
 	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, it_is_a_page_like_the_others);
 	tcase_add_test(tc, a_running_task);
 	tcase_add_test(tc, a_task_is_in_one_list);
@@ -541,11 +539,5 @@ main(void)
 	tcase_add_test(tc, there_are_more);
 	tcase_add_test(tc, the_last_hour_is_drawn);
 	tcase_add_test(tc, the_longest_page_fits);
-	suite_add_tcase(s, tc);
-
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return suite_run(s);
 }

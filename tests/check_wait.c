@@ -14,6 +14,7 @@
 #include "daemon/master/sched.h"
 #include "daemon/master/sched_priv.h"
 #include "tests/master_rig.h"
+#include "tests/suite.h"
 
 #define HEAD		"the head"
 #define RACES		10000
@@ -793,11 +794,9 @@ END_TEST
 static TCase *
 add_case(Suite *s, const char *name)
 {
-	TCase *t = tcase_create(name);
+	TCase *t = suite_case(s, name, setup, teardown);
 
-	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 120);
-	suite_add_tcase(s, t);
 	return t;
 }
 
@@ -835,11 +834,5 @@ suite(void)
 int
 main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite());
 }

@@ -18,6 +18,7 @@
 #include "daemon/log.h"
 #include "daemon/master/wire.h"
 #include "tests/fds.h"
+#include "tests/suite.h"
 
 #define TURN	64		/* frames a wire handles in one turn */
 
@@ -488,9 +489,8 @@ static Suite *
 suite(void)
 {
 	Suite *s = suite_create("wire");
-	TCase *t = tcase_create("in");
+	TCase *t = suite_case(s, "in", setup, teardown);
 
-	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, frames_come_in_order);
 	tcase_add_test(t, others_have_their_turn);
 	tcase_add_test(t, read_out_takes_all);
@@ -502,10 +502,8 @@ suite(void)
 	tcase_add_loop_test(t, wrong_number_of_descriptors, 0, 7);
 	tcase_add_loop_test(t, closing_inside_on_frame, 0, 2);
 	tcase_add_loop_test(t, closing_inside_on_end, 0, 2);
-	suite_add_tcase(s, t);
 
-	t = tcase_create("out");
-	tcase_add_checked_fixture(t, setup, teardown);
+	t = suite_case(s, "out", setup, teardown);
 	tcase_add_test(t, order_over_a_full_socket);
 	tcase_add_test(t, small_frame_does_not_overtake);
 	tcase_add_test(t, closed_while_frames_wait);
@@ -513,18 +511,11 @@ suite(void)
 	tcase_add_test(t, sending_to_nobody);
 	tcase_add_test(t, frame_that_cannot_be_encoded);
 	tcase_add_test(t, never_blocks);
-	suite_add_tcase(s, t);
 	return s;
 }
 
 int
 main(void)
 {
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite());
 }

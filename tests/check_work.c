@@ -13,6 +13,7 @@
 #include <event2/event.h>
 
 #include "daemon/store/work.h"
+#include "tests/suite.h"
 
 struct piece {
 	struct work	 work;		/* first: a work is its piece */
@@ -333,11 +334,8 @@ int
 main(void)
 {
 	Suite *s = suite_create("work");
-	TCase *tc = tcase_create("pool");
-	SRunner *sr;
-	int failed;
+	TCase *tc = suite_case(s, "pool", setup, teardown);
 
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, each_piece_comes_back_once);
 	tcase_add_test(tc, one_thread_keeps_the_order);
@@ -349,10 +347,5 @@ main(void)
 	tcase_add_test(tc, a_burst_comes_at_once);
 	tcase_add_test(tc, alone_holds_up_nobody);
 	tcase_add_test(tc, freeing_nothing);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return suite_run(s);
 }
