@@ -1,13 +1,12 @@
 #include "config.h"
 
-#include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "ctl/vars.h"
+#include "ipc/percent.h"
 
 /* RFC 9110 5.6.2; what the name of a header is made of. */
 static bool
@@ -77,38 +76,6 @@ vars_header(char *header, char **name, const char **value)
 	return *name == NULL ? "no memory" : NULL;
 }
 
-/* Two hex digits, or -1. */
-static int
-hex_byte(const char *s)
-{
-	char text[3] = { s[0], s[0] == '\0' ? '\0' : s[1], '\0' };
-
-	if (!isxdigit((unsigned char)text[0]) ||
-	    !isxdigit((unsigned char)text[1]))
-		return -1;
-	return (int)strtol(text, NULL, 16);
-}
-
-static const char *
-decode(char *path)
-{
-	char *to = path;
-	int byte;
-
-	for (const char *from = path; *from != '\0'; from++) {
-		if (*from != '%') {
-			*to++ = *from;
-			continue;
-		}
-		if ((byte = hex_byte(from + 1)) <= 0)
-			return "a % must be followed by two hex digits, not 00";
-		*to++ = (char)byte;
-		from += 2;
-	}
-	*to = '\0';
-	return NULL;
-}
-
 const char *
 vars_split_path(char *url, char **path, const char **query)
 {
@@ -122,5 +89,6 @@ vars_split_path(char *url, char **path, const char **query)
 		*mark = '\0';
 		*query = mark + 1;
 	}
-	return decode(url);
+	return percent_decode(url) ? NULL :
+	    "a % must be followed by two hex digits, not 00";
 }

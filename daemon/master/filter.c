@@ -7,41 +7,17 @@
 
 #include "daemon/master/field.h"
 #include "daemon/master/filter.h"
+#include "ipc/percent.h"
 
 #define SECONDS_MAX	INT32_MAX	/* 68 years are for ever */
 
-static int
-hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* In place.  False for %00 and for what is no escape at all. */
+/* In place; a query writes a space as a plus sign, too. */
 static bool
 decode(char *text)
 {
-	char *out = text;
-
-	for (; *text != '\0'; text++) {
-		if (*text == '+') {
-			*out++ = ' ';
-		} else if (*text == '%') {
-			int high = hex(text[1]);
-			int low = high < 0 ? -1 : hex(text[2]);
-
-			if (low < 0 || (high == 0 && low == 0))
-				return false;
-			*out++ = (char)(high << 4 | low);
-			text += 2;
-		} else {
-			*out++ = *text;
-		}
-	}
-	*out = '\0';
-	return true;
+	for (char *p = text; (p = strchr(p, '+')) != NULL; p++)
+		*p = ' ';
+	return percent_decode(text);
 }
 
 static bool
