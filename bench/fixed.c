@@ -2,13 +2,15 @@
  * fixed - the least that any daemon behind an SCGI socket can do: a responder
  * that gives everybody the same 202, or the same file.
  *
- *	fixed [-a ANSWER] SOCKET [FILE]
+ *	fixed [[-a ANSWER | -f FILE | -w] SOCKET] ...
  *
- *	-a	this file is the answer, head and all, instead of the 202
+ *	-a	this file is the answer at SOCKET, head and all, instead of the 202
+ *	-f	this file is the body of the answer, sent by sendfile()
+ *	-w	there is no answer: whoever asks waits
  *
  * One thread, epoll.  It reads the length of the head, waits for so many
- * bytes, and answers, with a file by sendfile(); nothing is parsed, kept or
- * decided.  What deferd needs more than this is the price of what it does.
+ * bytes, and answers as the socket says; nothing is parsed, kept or decided.
+ * What deferd needs more than this is the price of what it does.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,9 +30,20 @@
 #define EVENTS		64
 #define HEAD_MAX	65536
 #define ANSWER_MAX	4096
+#define PLACES_MAX	8
 #define PIECE		(1 << 20)	/* of a file, before the next client */
 
+/* A socket, and what is said there. */
+struct place {
+	int		 fd;
+	const char	*answer;	/* NULL: nothing; of a file, the head */
+	size_t		 len;
+	int		 file;		/* or -1 */
+	off_t		 file_size;
+};
+
 struct conn {
+	const struct place *place;
 	int		 fd;
 	bool		 answered;
 	off_t		 at;		/* in the file */
@@ -54,18 +67,23 @@ static const char accepted[] =
 	"\"status\":\"/bench/status/00000000000000000000000000000000\","
 	"\"created\":\"2026-01-01T00:00:00.000Z\"}";
 
-static const char *answer = accepted;
-static size_t answer_len = sizeof(accepted) - 1;
-
-static int epoll, file = -1;
-static off_t file_size;
-static char file_head[128];
+static struct place places[PLACES_MAX];
+static size_t nplaces;
+static int epoll;
 
 static void __attribute__((noreturn))
 die(const char *what)
 {
 	fprintf(stderr, "fixed: %s: %s\n", what, strerror(errno));
 	exit(1);
+}
+
+static void *
+must(void *p)
+{
+	if (!p)
+		die("memory");
+	return p;
 }
 
 static void
@@ -78,15 +96,14 @@ watch(int fd, void *arg)
 }
 
 static void
-accept_all(int listener)
+accept_all(const struct place *p)
 {
 	struct conn *c;
 	int fd;
 
-	while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) != -1) {
-		c = malloc(sizeof(*c));
-		if (!c)
-			die("memory");
+	while ((fd = accept4(p->fd, NULL, NULL, SOCK_NONBLOCK)) != -1) {
+		c = must(malloc(sizeof(*c)));
+		c->place = p;
 		c->fd = fd;
 		c->answered = false;
 		c->at = 0;
@@ -118,9 +135,9 @@ conn_close(struct conn *c)
 static void
 send_piece(struct conn *c)
 {
-	ssize_t n = sendfile(c->fd, file, &c->at, PIECE);
+	ssize_t n = sendfile(c->fd, c->place->file, &c->at, PIECE);
 
-	if ((n == -1 && errno != EAGAIN) || c->at == file_size)
+	if ((n == -1 && errno != EAGAIN) || c->at == c->place->file_size)
 		conn_close(c);
 }
 
@@ -128,15 +145,16 @@ static void
 respond(struct conn *c)
 {
 	struct epoll_event e = { .events = EPOLLOUT, .data.ptr = c };
+	const struct place *p = c->place;
 
-	c->answered = true;
-	if (file == -1) {
-		(void)send(c->fd, answer, answer_len, MSG_NOSIGNAL);
-		conn_close(c);
+	if (!p->answer)
 		return;
-	}
-	(void)send(c->fd, file_head, strlen(file_head), MSG_NOSIGNAL | MSG_MORE);
-	if (epoll_ctl(epoll, EPOLL_CTL_MOD, c->fd, &e) == -1)
+	c->answered = true;
+	(void)send(c->fd, p->answer, p->len,
+	    MSG_NOSIGNAL | (p->file != -1 ? MSG_MORE : 0));
+	if (p->file == -1)
+		conn_close(c);
+	else if (epoll_ctl(epoll, EPOLL_CTL_MOD, c->fd, &e) == -1)
 		die("epoll");
 }
 
@@ -161,69 +179,116 @@ serve(struct conn *c)
 		respond(c);
 }
 
+/* --- what is said where ------------------------------------------------------- */
+
 static void
-read_answer(const char *path)
+say_accepted(struct place *p)
 {
-	static char data[ANSWER_MAX];
+	p->answer = accepted;
+	p->len = sizeof(accepted) - 1;
+	p->file = -1;
+}
+
+static void
+say_answer(struct place *p, const char *path)
+{
+	char *data = must(malloc(ANSWER_MAX));
 	int fd = open(path, O_RDONLY);
-	ssize_t n = fd == -1 ? -1 : read(fd, data, sizeof(data));
+	ssize_t n = fd == -1 ? -1 : read(fd, data, ANSWER_MAX);
 
 	if (n == -1)
 		die(path);
 	close(fd);
-	answer = data;
-	answer_len = (size_t)n;
+	p->answer = data;
+	p->len = (size_t)n;
 }
 
 static void
-open_file(const char *path)
+say_file(struct place *p, const char *path)
 {
+	char *head;
 	struct stat st;
+	int n;
 
-	file = open(path, O_RDONLY);
-	if (file == -1 || fstat(file, &st) == -1)
+	p->file = open(path, O_RDONLY);
+	if (p->file == -1 || fstat(p->file, &st) == -1)
 		die(path);
-	file_size = st.st_size;
-	snprintf(file_head, sizeof(file_head), "Status: 200 OK\r\n"
+	p->file_size = st.st_size;
+	n = asprintf(&head, "Status: 200 OK\r\n"
 	    "Content-Type: application/octet-stream\r\n"
-	    "Content-Length: %lld\r\n\r\n", (long long)file_size);
+	    "Content-Length: %lld\r\n\r\n", (long long)p->file_size);
+	if (n == -1)
+		die("memory");
+	p->answer = head;
+	p->len = (size_t)n;
+}
+
+static void
+listen_at(struct place *p, const char *path)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+
+	if (strlen(path) >= sizeof(at.sun_path)) {
+		errno = ENAMETOOLONG;
+		die(path);
+	}
+	strcpy(at.sun_path, path);
+	p->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	(void)unlink(path);
+	if (bind(p->fd, (struct sockaddr *)&at, sizeof(at)) == -1 ||
+	    listen(p->fd, BACKLOG) == -1)
+		die(path);
+	watch(p->fd, p);
+}
+
+/* What is said comes before where; getopt() gives the latter as \1. */
+static void
+read_places(int argc, char **argv)
+{
+	int c;
+
+	say_accepted(&places[0]);
+	while (nplaces < PLACES_MAX && (c = getopt(argc, argv, "-a:f:w")) != -1) {
+		struct place *p = &places[nplaces];
+
+		switch (c) {
+		case 'a': say_answer(p, optarg); break;
+		case 'f': say_file(p, optarg); break;
+		case 'w': p->answer = NULL; break;
+		case 1:
+			listen_at(p, optarg);
+			if (++nplaces < PLACES_MAX)
+				say_accepted(p + 1);
+			break;
+		default: exit(2);
+		}
+	}
+	if (nplaces == 0)
+		exit(2);
+}
+
+static bool
+is_place(const void *p)
+{
+	return p >= (const void *)places && p < (const void *)(places + PLACES_MAX);
 }
 
 int
 main(int argc, char **argv)
 {
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	struct epoll_event events[EVENTS];
-	int listener, c;
 
-	while ((c = getopt(argc, argv, "a:")) != -1) {
-		if (c != 'a')
-			return 2;
-		read_answer(optarg);
-	}
-	argc -= optind;
-	argv += optind;
-	if (argc < 1 || argc > 2 || strlen(argv[0]) >= sizeof(at.sun_path))
-		return 2;
 	signal(SIGPIPE, SIG_IGN);	/* sendfile() knows no MSG_NOSIGNAL */
-	if (argc == 2)
-		open_file(argv[1]);
-	strcpy(at.sun_path, argv[0]);
-	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	(void)unlink(argv[0]);
-	if (bind(listener, (struct sockaddr *)&at, sizeof(at)) == -1 ||
-	    listen(listener, BACKLOG) == -1)
-		die(argv[0]);
 	epoll = epoll_create1(0);
-	watch(listener, NULL);
+	read_places(argc, argv);
 	for (;;) {
 		int n = epoll_wait(epoll, events, EVENTS, -1);
 
 		for (int i = 0; i < n; i++) {
-			if (events[i].data.ptr)
-				serve(events[i].data.ptr);
+			if (is_place(events[i].data.ptr))
+				accept_all(events[i].data.ptr);
 			else
-				accept_all(listener);
+				serve(events[i].data.ptr);
 		}
 	}
 }

@@ -37,7 +37,7 @@ resident()
 deferd_with memory "$gigabyte_route"
 make_gigabyte
 head -c 1000000000 /dev/zero >"$dir/file"
-spawn fixed "$build/bench/fixed" "$dir/fixed.sock" "$dir/file"
+spawn fixed "$build/bench/fixed" -f "$dir/file" "$dir/fixed.sock"
 until [ -S "$dir/fixed.sock" ]; do sleep 0.1; done
 chmod 666 "$dir/fixed.sock"
 start_nginx "$(nginx_deferd)

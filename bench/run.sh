@@ -28,7 +28,7 @@
 #	ours, theirs	figures, less than ten digits each; "-": there is none
 #	ratio	what is compared with `wanted`: ours / theirs, or any other figure
 #		that a row promises (bytes a task), and then ours is the same
-#	wanted	>=0.6 or <=3
+#	wanted	>=0.6 or <=3; "-": nothing, it is told only
 #	what	comes last, with spaces
 #
 # The table has the medians of ours, theirs and ratio (each by itself); a row
