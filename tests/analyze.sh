@@ -23,7 +23,7 @@ give_up()
 }
 
 # shellcheck disable=SC2086 # a list of names
-packages_need $packages_build clang-tidy cppcheck shellcheck pyflakes3 || give_up
+packages_need $packages_build $packages_analyze || give_up
 [ -x "$top/configure" ] || "$top/autogen.sh" || give_up
 mkdir -p "$build" && cd "$build" || give_up
 { "$top/configure" --quiet && make daemon/master/view_parts.c; } \

@@ -27,7 +27,7 @@ give_up()
 }
 
 [ "$(id -u)" = 0 ] || give_up "needs root, for debootstrap and systemd-nspawn"
-packages_need debootstrap systemd-container dpkg-dev || give_up "no debootstrap"
+packages_need $packages_package || give_up "no debootstrap"
 
 dir=$(mktemp -d /tmp/deferd-package.XXXXXX) || exit 1
 

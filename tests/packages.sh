@@ -8,9 +8,13 @@ packages_build="autoconf automake gcc libc6-dev make pkg-config uuid-dev check
 	libseccomp-dev libsqlite3-dev musl-tools"
 
 # Web servers, browsers, and what else the tests speak with.
-packages_tests="python3 python3-pytest curl apache2-bin nginx lighttpd chromium
-	chromium-driver python3-selenium man2html info2www cgit mandoc sqlite3
-	jq python3-prometheus-client tmux"
+packages_tests="python3 python3-pytest python3-pytest-xdist curl apache2-bin
+	nginx lighttpd chromium chromium-driver python3-selenium man2html info2www
+	cgit mandoc sqlite3 jq python3-prometheus-client tmux"
+
+# What reads the sources; what tries the packages.
+packages_analyze="clang-tidy cppcheck shellcheck pyflakes3"
+packages_package="debootstrap systemd-container dpkg-dev"
 
 # What bench/run.sh measures against.
 packages_bench="apache2-bin nginx libfcgi-bin libfcgi-dev gunicorn python3-flask

@@ -13,6 +13,10 @@ LATEST = 3600 if os.environ.get("DEFERD_LONG") == "1" else 150     # seconds for
 REQUIRE = os.environ.get("DEFERD_REQUIRE") == "1"     # nothing may be skipped for want of a program
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: needs the machine for itself (tests/system.sh)")
+
+
 def missing(what):
     if REQUIRE:
         pytest.fail(f"{what} is missing")
