@@ -19,6 +19,7 @@
 #include "ctl/table.h"
 #include "ctl/units.h"
 #include "ipc/buf.h"
+#include "ipc/nitems.h"
 
 #define QUERY_MAX	8192
 #define LIMIT		100		/* for people */
@@ -181,7 +182,7 @@ show_table(struct listing *l, struct pages *p)
 	int code;
 
 	p->each = add_row;
-	table_init(&l->table, columns, sizeof(columns) / sizeof(columns[0]));
+	table_init(&l->table, columns, nitems(columns));
 	if ((code = pages_read(p)) == EXIT_DONE) {
 		table_print(&l->table, stdout, screen_width());
 		fflush(stdout);

@@ -11,9 +11,9 @@
 #include "ctl/table.h"
 #include "ctl/text.h"
 #include "ctl/units.h"
+#include "ipc/nitems.h"
 
 #define LABEL		"%-8s "
-#define N(a)		(sizeof(a) / sizeof((a)[0]))
 
 static const char *const outcomes[] = {
 	"succeeded", "failed", "timed-out", "cancelled"
@@ -82,7 +82,7 @@ tasks_line(FILE *out, const json_t *stats)
 		    seconds(stats, "oldest_queued", age));
 	fprintf(out, ", %.0f running\n" LABEL, count(stats, "tasks.running"),
 	    "kept");
-	put_counts(out, doc_at(stats, "tasks"), outcomes, N(outcomes));
+	put_counts(out, doc_at(stats, "tasks"), outcomes, nitems(outcomes));
 	putc('\n', out);
 }
 
@@ -92,12 +92,12 @@ slots_line(FILE *out, const json_t *stats)
 	static const char *const names[] = {
 		"slots", "busy", "stuck", "restarts"
 	};
-	double sum[N(names)] = { 0 };
+	double sum[nitems(names)] = { 0 };
 	const json_t *pool;
 	size_t i;
 
 	json_array_foreach(doc_at(stats, "pools"), i, pool)
-		for (size_t k = 0; k < N(names); k++)
+		for (size_t k = 0; k < nitems(names); k++)
 			sum[k] += count(pool, names[k]);
 	fprintf(out, LABEL "%.0f of %.0f busy, %.0f stuck, %.0f workers "
 	    "started again\n", "slots", sum[1], sum[0], sum[2], sum[3]);
@@ -149,7 +149,7 @@ report_totals(FILE *out, const json_t *stats)
 	size_t i = 0;
 
 	fprintf(out, LABEL, "so far");
-	put_counts(out, doc_at(stats, "totals"), names, N(names));
+	put_counts(out, doc_at(stats, "totals"), names, nitems(names));
 	putc('\n', out);
 	json_object_foreach((json_t *)refused, reason, value) {
 		if (json_number_value(value) == 0)
@@ -219,7 +219,7 @@ report_rates(FILE *out, const json_t *stats, const json_t *before)
 	if (then == NULL)
 		put_minute(out, now);
 	fprintf(out, ": ");
-	for (size_t i = 0; i < N(names); i++)
+	for (size_t i = 0; i < nitems(names); i++)
 		fprintf(out, "%s%.1f %s", i > 0 ? ", " : "",
 		    rate(now, then, names[i], s), names[i]);
 	putc('\n', out);
@@ -262,7 +262,7 @@ report_routes(FILE *out, const json_t *stats, size_t width)
 	struct table t;
 	size_t i;
 
-	table_init(&t, columns, N(columns));
+	table_init(&t, columns, nitems(columns));
 	json_array_foreach(doc_at(stats, "routes"), i, route) {
 		table_add(&t, doc_text(route, "name"));
 		add_count(&t, route, "queued");
@@ -272,7 +272,7 @@ report_routes(FILE *out, const json_t *stats, size_t width)
 		else
 			table_add(&t, NULL);
 		add_count(&t, route, "accepted");
-		for (size_t k = 0; k < N(outcomes); k++)
+		for (size_t k = 0; k < nitems(outcomes); k++)
 			add_count(&t, route, outcomes[k]);
 		add_spread(&t, route, "waiting.p50", "waiting.p99");
 		add_spread(&t, route, "running_time.p50", "running_time.p99");
@@ -294,7 +294,7 @@ report_pools(FILE *out, const json_t *stats, size_t width)
 	struct table t;
 	size_t i;
 
-	table_init(&t, columns, N(columns));
+	table_init(&t, columns, nitems(columns));
 	json_array_foreach(doc_at(stats, "pools"), i, pool) {
 		const char *module = doc_text(pool, "module");
 
@@ -375,7 +375,7 @@ report_running(FILE *out, const json_t *list, size_t rows, size_t width)
 	int64_t now = clock_wall_ms();
 	struct table t;
 
-	table_init(&t, columns, N(columns));
+	table_init(&t, columns, nitems(columns));
 	for (size_t i = 0; i < n && i + 1 < rows; i++)
 		add_running(&t, all[i], now);
 	if (n > 0 && rows > 1)

@@ -25,6 +25,7 @@
 #include "ctl/ctl.h"
 #include "ctl/screen.h"
 #include "ctl/text.h"
+#include "ipc/nitems.h"
 
 #define USUAL_WIDTH	80
 #define USUAL_HEIGHT	24
@@ -131,7 +132,7 @@ open_events(void)
 	sigset_t set;
 
 	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+	for (size_t i = 0; i < nitems(signals); i++)
 		if (!is_ignored(signals[i]))
 			sigaddset(&set, signals[i]);
 	sigprocmask(SIG_BLOCK, &set, &screen.mask_before);

@@ -13,6 +13,7 @@
 #include "ctl/options.h"
 #include "ctl/text.h"
 #include "ctl/units.h"
+#include "ipc/nitems.h"
 
 #define LABEL_WIDTH	10
 
@@ -129,7 +130,7 @@ show(const json_t *doc)
 		"id", "state", "reason", "method", "path", "route", "owner"
 	};
 
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+	for (size_t i = 0; i < nitems(texts); i++)
 		show_text(texts[i], doc_text(doc, texts[i]));
 	show_time(doc, "created");
 	show_time(doc, "started");
@@ -162,7 +163,7 @@ ask_more(const struct ctl *ctl, const char *id, json_t *doc)
 	if ((code = ask_json(ctl, &q, id, &list)) != EXIT_DONE)
 		return code;
 	task = json_array_get(doc_at(list, "tasks"), 0);
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	for (size_t i = 0; i < nitems(names); i++)
 		if (task != NULL && doc_at(task, names[i]) != NULL &&
 		    json_object_set(doc, names[i], doc_at(task, names[i])))
 			ctl_no_memory();

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "ctl/units.h"
+#include "ipc/nitems.h"
 
 /* Up to the first byte that is no digit; -1 without a digit, or too many. */
 static int
@@ -46,7 +47,7 @@ units_parse_age(const char *text, int64_t *seconds)
 
 	if (digits(&text, UNITS_AGE_MAX, seconds) == -1)
 		return -1;
-	for (size_t i = 0; i < sizeof(unit) / sizeof(unit[0]); i++) {
+	for (size_t i = 0; i < nitems(unit); i++) {
 		if (strcmp(text, unit[i].name) != 0)
 			continue;
 		if (*seconds > UNITS_AGE_MAX / unit[i].seconds)

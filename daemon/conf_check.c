@@ -13,6 +13,7 @@
 
 #include "daemon/conf_table.h"
 #include "daemon/landlock.h"
+#include "ipc/nitems.h"
 
 #define NAME_BYTES_MAX	32	/* of a user, as useradd(8) has it */
 
@@ -170,7 +171,7 @@ conf_check_env(const char *text)
 
 	if (len == 0 || text[len] != '=' || strchr(DIGITS, text[0]) != NULL)
 		return false;
-	for (i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
+	for (i = 0; i < nitems(reserved); i++)
 		if (begins(text, reserved[i]))
 			return false;
 	return true;

@@ -17,6 +17,7 @@
 #include "daemon/conf.h"
 #include "daemon/conf_table.h"
 #include "daemon/log.h"
+#include "ipc/nitems.h"
 
 #define FILE_BYTES_MAX	(1024 * 1024)
 #define TITLE_BYTES_MAX	255		/* travels in every RUN frame */
@@ -133,7 +134,7 @@ error_cb(cfg_t *cfg, const char *fmt, va_list ap)
 		complain(line, "expected a value, got the end of the file");
 		return;
 	}
-	for (i = 0; i < sizeof(grammar) / sizeof(grammar[0]); i++) {
+	for (i = 0; i < nitems(grammar); i++) {
 		if (strcmp(fmt, grammar[i].theirs) != 0)
 			continue;
 		shown(word, sizeof(word), va_arg(ap, const char *));

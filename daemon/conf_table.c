@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "daemon/conf_table.h"
+#include "ipc/nitems.h"
 
 /* The build says where; these let a file be compiled alone. */
 #ifndef DEFERD_RUNDIR
@@ -289,9 +290,9 @@ const struct conf_setting conf_table[] = {
 	    .meaning = "no: an executable can make Unix sockets only" },
 };
 
-const size_t conf_table_size = sizeof(conf_table) / sizeof(conf_table[0]);
+const size_t conf_table_size = nitems(conf_table);
 
-static_assert(sizeof(conf_table) / sizeof(conf_table[0]) <= CONF_SETTINGS_MAX,
+static_assert(nitems(conf_table) <= CONF_SETTINGS_MAX,
     "sets of settings are 64-bit masks");
 
 const struct conf_setting *

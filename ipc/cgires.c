@@ -14,6 +14,7 @@
 #include <strings.h>
 
 #include "ipc/cgires.h"
+#include "ipc/nitems.h"
 
 #define HOPS_MAX	32	/* headers that Connection may name */
 
@@ -102,14 +103,12 @@ static const struct {
 	{ 511, "Network Authentication Required" },
 };
 
-#define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
-
 const char *
 cgires_reason(int status)
 {
 	size_t i;
 
-	for (i = 0; i < COUNT(reasons); i++)
+	for (i = 0; i < nitems(reasons); i++)
 		if (reasons[i].status == status)
 			return reasons[i].reason;
 	return "Unknown";
@@ -409,7 +408,7 @@ is_dropped(const struct facts *f, struct span name)
 {
 	size_t i;
 
-	for (i = 0; i < COUNT(dropped); i++)
+	for (i = 0; i < nitems(dropped); i++)
 		if (matches(name, dropped[i]))
 			return true;
 	for (i = 0; i < f->nhops; i++)

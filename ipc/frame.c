@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "ipc/frame.h"
+#include "ipc/nitems.h"
 
 enum field_type {
 	FIELD_U32,
@@ -128,7 +129,7 @@ static const struct field err[] = {
 	BYTES(err.text),
 };
 
-#define FIELDS(table)	table, sizeof(table) / sizeof((table)[0])
+#define FIELDS(table)	table, nitems(table)
 
 static const struct {
 	const char		*name;

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ipc/nitems.h"
 #include "ipc/scgi.h"
 
 #define PREFIX_MAX	6	/* "65536:" */
@@ -156,7 +157,7 @@ is_one_line(const char *name)
 		"SERVER_PORT", "SERVER_PROTOCOL",
 	};
 
-	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+	for (size_t i = 0; i < nitems(prefixes); i++)
 		if (*name == *prefixes[i] && strncmp(name, prefixes[i],
 		    strlen(prefixes[i])) == 0)
 			return true;

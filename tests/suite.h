@@ -9,7 +9,9 @@
 #include <check.h>
 #include <stdlib.h>
 
-#define N(a)		((int)(sizeof(a) / sizeof((a)[0])))
+#include "ipc/nitems.h"
+
+#define N(table)	((int)nitems(table))	/* as a loop test takes it */
 
 /* A case of the suite; setup and teardown, around each of its tests, may be NULL. */
 static inline TCase *

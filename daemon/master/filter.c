@@ -7,6 +7,7 @@
 
 #include "daemon/master/field.h"
 #include "daemon/master/filter.h"
+#include "ipc/nitems.h"
 #include "ipc/percent.h"
 
 #define SECONDS_MAX	INT32_MAX	/* 68 years are for ever */
@@ -145,7 +146,7 @@ static const struct parameter {
 static const struct parameter *
 find(const char *name)
 {
-	size_t i, n = sizeof(parameters) / sizeof(parameters[0]);
+	size_t i, n = nitems(parameters);
 
 	for (i = 0; i < n; i++)
 		if (strcmp(parameters[i].name, name) == 0)

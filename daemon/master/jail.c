@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 
 #include "daemon/log.h"
+#include "ipc/nitems.h"
 
 /* The sanitizers look at this process, and ask for more than it does. */
 #ifdef SANITIZED
@@ -115,8 +116,6 @@ static const struct condition conditions[] = {
 	{ "prlimit64", 0, ALL, 0 },
 };
 
-#define N(array)	(sizeof(array) / sizeof((array)[0]))
-
 /* Names that are not known here, and pseudo calls, are none. */
 static int
 add(scmp_filter_ctx ctx, const char *name, unsigned int n,
@@ -135,12 +134,12 @@ add_list(scmp_filter_ctx ctx)
 	size_t i;
 	int error = 0;
 
-	for (i = 0; error == 0 && i < N(allowed); i++)
+	for (i = 0; error == 0 && i < nitems(allowed); i++)
 		error = add(ctx, allowed[i], 0, NULL);
 	/* The other filter has it. */
 	if (error == 0)
 		error = add(ctx, "clone3", 0, NULL);
-	for (i = 0; error == 0 && i < N(conditions); i++) {
+	for (i = 0; error == 0 && i < nitems(conditions); i++) {
 		const struct condition *c = &conditions[i];
 		struct scmp_arg_cmp arg = { c->argument, SCMP_CMP_MASKED_EQ,
 			c->mask, c->value };

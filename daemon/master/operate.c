@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "daemon/master/operate.h"
+#include "ipc/nitems.h"
 
 #define BIT(method)	(1u << (method))
 #define LOOKING		(BIT(METHOD_GET) | BIT(METHOD_HEAD))
@@ -31,7 +32,7 @@ static const struct resource {
 static const struct resource *
 find(const char *path)
 {
-	for (size_t i = 0; i < sizeof(resources) / sizeof(resources[0]); i++)
+	for (size_t i = 0; i < nitems(resources); i++)
 		if (strcmp(resources[i].path, path) == 0)
 			return &resources[i];
 	return NULL;

@@ -4,6 +4,7 @@
 
 #include "daemon/master/field.h"
 #include "daemon/master/range.h"
+#include "ipc/nitems.h"
 
 /* What is in front of the first `c`; `rest` begins behind it then. */
 static bool
@@ -109,7 +110,7 @@ is_ours(struct field tag, const char *etag)
 		return false;
 	tag.at += len;
 	tag.len -= len + 1;
-	for (size_t i = 0; i < sizeof(codings) / sizeof(codings[0]); i++)
+	for (size_t i = 0; i < nitems(codings); i++)
 		if (tag.len == strlen(codings[i]) &&
 		    memcmp(tag.at, codings[i], tag.len) == 0)
 			return true;

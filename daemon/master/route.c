@@ -11,6 +11,7 @@
 
 #include "daemon/master/operate.h"
 #include "daemon/master/route.h"
+#include "ipc/nitems.h"
 
 #define BIT(method)	(1u << (method))
 #define LINK_PREFIX	"/status/"
@@ -57,7 +58,7 @@ decide_link(const struct request *req, const char *name, bool trusted,
 	to->action = ROUTE_NO_TASK;
 	if (!parse_id(name, to->id, &rest))
 		return;
-	for (size_t i = 0; i < sizeof(at_link) / sizeof(at_link[0]); i++) {
+	for (size_t i = 0; i < nitems(at_link); i++) {
 		if (strcmp(at_link[i].name, rest) != 0 ||
 		    (at_link[i].trusted && !trusted))
 			continue;

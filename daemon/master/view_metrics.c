@@ -10,6 +10,7 @@
 #include "daemon/master/accept.h"
 #include "daemon/master/expose.h"
 #include "daemon/master/view_metrics.h"
+#include "ipc/nitems.h"
 
 #define TYPE_OPEN	"application/openmetrics-text; version=1.0.0; charset=utf-8"
 #define TYPE_CLASSIC	"text/plain; version=0.0.4; charset=utf-8"
@@ -174,7 +175,7 @@ static const struct {
 static void
 put_tasks(struct expose *e, const struct stats_now *now)
 {
-	for (size_t f = 0; f < sizeof(of_route) / sizeof(of_route[0]); f++) {
+	for (size_t f = 0; f < nitems(of_route); f++) {
 		expose_family(e, of_route[f].name, of_route[f].kind,
 		    of_route[f].unit, of_route[f].help);
 		for (size_t r = 0; r < now->nroutes; r++)
@@ -216,7 +217,7 @@ put_slots(struct expose *e, const struct stats_pool *p)
 		{ "stuck", p->stuck },
 	};
 
-	for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++)
+	for (size_t i = 0; i < nitems(slots); i++)
 		expose_value(e, EXPOSE_LABELS({ "pool", pool_name(p) },
 		    { "state", slots[i].state }), (double)slots[i].n);
 }

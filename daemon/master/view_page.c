@@ -12,8 +12,8 @@
 #include "daemon/master/view_fill.h"
 #include "daemon/master/view_page.h"
 #include "daemon/master/view_parts.h"
+#include "ipc/nitems.h"
 
-#define N(a)		(sizeof(a) / sizeof((a)[0]))
 #define NUMBER_TEXT	VIEW_NUMBER_TEXT
 
 static const char *
@@ -70,7 +70,7 @@ view_page_wait(struct buf *out, const char *nonce, const json_t *doc,
 	    json_object_get(progress, "percent")));
 	write_title(title, sizeof(title), runs, progress);
 	view_fill_elapsed(elapsed, now_ms - since_ms);
-	return view_fill(out, view_part_wait_html, holes, N(holes));
+	return view_fill(out, view_part_wait_html, holes, nitems(holes));
 }
 
 /* "exit_status" as "Exit status". */
@@ -97,7 +97,7 @@ put_fact(struct buf *out, const char *name, const json_t *value)
 	write_label(label, sizeof(label), name);
 	snprintf(number, sizeof(number), "%jd",
 	    (intmax_t)json_integer_value(value));
-	return view_fill(out, view_part_fact_html, holes, N(holes));
+	return view_fill(out, view_part_fact_html, holes, nitems(holes));
 }
 
 static bool
@@ -141,7 +141,7 @@ view_page_problem(struct buf *out, const char *nonce, const json_t *doc)
 			{ "facts", (const char *)buf_data(&facts), true, 0 },
 		};
 
-		failed = view_fill(out, view_part_problem_html, holes, N(holes));
+		failed = view_fill(out, view_part_problem_html, holes, nitems(holes));
 	}
 	buf_fini(&facts);
 	return failed;
@@ -152,5 +152,5 @@ view_page_moved(struct buf *out, const char *link)
 {
 	const struct view_hole holes[] = { { "link", link, false, 0 } };
 
-	return view_fill(out, view_part_moved_html, holes, N(holes));
+	return view_fill(out, view_part_moved_html, holes, nitems(holes));
 }

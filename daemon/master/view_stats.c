@@ -6,6 +6,7 @@
 #include "daemon/master/view_json.h"
 #include "daemon/master/view_stats.h"
 #include "ipc/buf.h"
+#include "ipc/nitems.h"
 
 #define JSON_MAX	(16 * 1024 * 1024)	/* bytes: some ten thousand routes */
 #define MINUTE_MS	60000
@@ -56,7 +57,7 @@ quantiles(const struct hist *h, const struct hist_scale *scale)
 	json_t *doc = json_object();
 	int failed = 0;
 
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+	for (size_t i = 0; i < nitems(wanted); i++) {
 		double value = hist_quantile(h, scale, wanted[i].q);
 
 		failed = failed || view_json_set(doc, wanted[i].name,

@@ -12,8 +12,8 @@
 #include "daemon/master/view_fill.h"
 #include "daemon/master/view_parts.h"
 #include "daemon/master/view_tasks_priv.h"
+#include "ipc/nitems.h"
 
-#define N(a)		(sizeof(a) / sizeof((a)[0]))
 #define AGE_TEXT	40
 
 static int
@@ -25,7 +25,7 @@ put_option(struct buf *out, const char *value, const char *text, bool selected)
 		{ "selected", selected ? " selected" : "", true, 0 },
 	};
 
-	return view_fill(out, view_part_option_html, holes, N(holes));
+	return view_fill(out, view_part_option_html, holes, nitems(holes));
 }
 
 int
@@ -38,7 +38,7 @@ view_tasks_states(struct buf *out, const struct filter *f)
 			    true, 0 },
 		};
 
-		if (view_fill(out, view_part_state_html, holes, N(holes)))
+		if (view_fill(out, view_part_state_html, holes, nitems(holes)))
 			return -1;
 	}
 	return 0;
@@ -112,7 +112,7 @@ view_tasks_ages(struct buf *out, int64_t chosen_s)
 {
 	static const int64_t offered[] = { 10, 60, 600, 3600, 86400 };
 
-	return put_ages(out, offered, N(offered), chosen_s);
+	return put_ages(out, offered, nitems(offered), chosen_s);
 }
 
 int
@@ -120,7 +120,7 @@ view_tasks_refreshes(struct buf *out, const struct filter *f)
 {
 	static const int64_t offered[] = { 10, 30, 60, 300 };
 
-	return put_ages(out, offered, N(offered),
+	return put_ages(out, offered, nitems(offered),
 	    f->refresh_s > 0 ? (int64_t)f->refresh_s : -1);
 }
 
@@ -141,7 +141,7 @@ view_tasks_limits(struct buf *out, const struct filter *f)
 	    { 10, FILTER_LIMIT, FILTER_LIMIT_MAX };
 	bool found = false;
 
-	for (size_t i = 0; i < N(offered); i++) {
+	for (size_t i = 0; i < nitems(offered); i++) {
 		if (put_limit(out, offered[i], offered[i] == f->limit))
 			return -1;
 		found = found || offered[i] == f->limit;

@@ -12,8 +12,8 @@
 #include "daemon/master/view_fill.h"
 #include "daemon/master/view_parts.h"
 #include "daemon/master/view_tasks_priv.h"
+#include "ipc/nitems.h"
 
-#define N(a)		(sizeof(a) / sizeof((a)[0]))
 #define CHART_MAX	(256 * 1024)	/* bytes: an hour is some 20 KiB */
 #define NOTE_TEXT	96
 #define LABEL_TEXT	24
@@ -45,7 +45,7 @@ read_minute(struct hour *h, size_t x, const struct stats_minute *m)
 	if (m == NULL)
 		m = &nothing;
 	h->accepted[x] = m->accepted;
-	for (size_t i = 0; i < N(ends); i++)
+	for (size_t i = 0; i < nitems(ends); i++)
 		h->ended[ends[i]][x] = m->ended[ends[i]];
 	h->waiting[x] = mean_s(m->waited_ms, m->started);
 	h->running[x] = mean_s(m->ran_ms, m->left);
@@ -99,7 +99,7 @@ view_tasks_bytes(char *text, size_t size, uint64_t bytes)
 	double n = (double)bytes;
 	size_t i = 0;
 
-	while (n >= 1000 && i + 1 < N(units)) {
+	while (n >= 1000 && i + 1 < nitems(units)) {
 		n /= 1024;
 		i++;
 	}
@@ -119,7 +119,7 @@ put_figure(struct buf *out, const char *class, const char *name,
 	};
 
 	snprintf(number, sizeof(number), "%ju", (uintmax_t)value);
-	return view_fill(out, view_part_figure_html, holes, N(holes));
+	return view_fill(out, view_part_figure_html, holes, nitems(holes));
 }
 
 static int
@@ -197,7 +197,7 @@ put_keys(struct buf *out, const struct chart *c)
 			    "stroke" : "block", false, 0 },
 		};
 
-		if (view_fill(out, view_part_key_html, holes, N(holes)))
+		if (view_fill(out, view_part_key_html, holes, nitems(holes)))
 			return -1;
 	}
 	return 0;
@@ -220,7 +220,7 @@ put_chart(struct buf *out, const struct chart *c)
 			{ "svg", (const char *)buf_data(&svg), true, 0 },
 		};
 
-		failed = view_fill(out, view_part_chart_html, holes, N(holes));
+		failed = view_fill(out, view_part_chart_html, holes, nitems(holes));
 	}
 	buf_fini(&keys);
 	buf_fini(&svg);
@@ -248,7 +248,7 @@ put_rates(struct buf *out, struct hour *h)
 	    sum(series[2].values));
 	return put_chart(out, &(struct chart){
 		.id = "rates", .title = "Tasks per minute", .desc = desc,
-		.unit = CHART_COUNT, .series = series, .nseries = N(series),
+		.unit = CHART_COUNT, .series = series, .nseries = nitems(series),
 		.labels = h->labels, .points = STATS_MINUTES,
 		.from = "1 hour ago", .to = "now" });
 }
@@ -283,7 +283,7 @@ put_times(struct buf *out, struct hour *h)
 	return put_chart(out, &(struct chart){
 		.id = "times", .title = "Mean time of a task", .desc = desc,
 		.unit = CHART_SECONDS, .series = series,
-		.nseries = N(series), .labels = h->labels,
+		.nseries = nitems(series), .labels = h->labels,
 		.points = STATS_MINUTES, .from = "1 hour ago", .to = "now" });
 }
 

@@ -20,9 +20,9 @@
 #include "daemon/master/view_stats.h"
 #include "daemon/master/view_tasks_page.h"
 #include "daemon/master/view_tasks_priv.h"
+#include "ipc/nitems.h"
 #include "ipc/utf8.h"
 
-#define N(a)		(sizeof(a) / sizeof((a)[0]))
 #define PAGE_MAX	(32 * 1024 * 1024)
 #define PIECE_MAX	(4 * 1024 * 1024) /* a part of the head */
 #define TEXT_SHOWN	240		/* bytes of a path, an owner, a message */
@@ -69,7 +69,7 @@ put_button(struct buf *out, const struct view_list *l, const char *at,
 		{ "word", word, false, 0 },
 	};
 
-	return view_fill(out, view_part_act_html, holes, N(holes));
+	return view_fill(out, view_part_act_html, holes, nitems(holes));
 }
 
 /* --- times ----------------------------------------------------------------- */
@@ -156,7 +156,7 @@ put_progress(struct buf *out, const struct view_progress *p)
 	};
 
 	snprintf(percent, sizeof(percent), "%d", p->percent);
-	return view_fill(out, view_part_progress_html, holes, N(holes));
+	return view_fill(out, view_part_progress_html, holes, nitems(holes));
 }
 
 /* Where the last lines begin. */
@@ -193,7 +193,7 @@ put_log(struct buf *out, const struct listed *t)
 		{ "text", at < end ? at : "", false, (size_t)(end - at) },
 	};
 
-	return view_fill(out, view_part_stderr_html, holes, N(holes));
+	return view_fill(out, view_part_stderr_html, holes, nitems(holes));
 }
 
 /* Below a task: how far it is, why it ended so, what it had to say. */
@@ -227,7 +227,7 @@ put_what(struct buf *out, const struct view_list *l, const struct listed *t)
 	};
 
 	write_times(l, t, when, note);
-	return view_fill(out, view_part_task_html, holes, N(holes));
+	return view_fill(out, view_part_task_html, holes, nitems(holes));
 }
 
 static int
@@ -248,7 +248,7 @@ put_who(struct buf *out, const struct listed *t)
 	if (t->task->attempt > 1)
 		snprintf(attempt, sizeof(attempt), "attempt %u",
 		    t->task->attempt);
-	return view_fill(out, view_part_task_who_html, holes, N(holes));
+	return view_fill(out, view_part_task_who_html, holes, nitems(holes));
 }
 
 static int
@@ -273,7 +273,7 @@ static const struct list_part parts[] = {
 static const struct {
 	const char	*id, *name;
 	const char	*none;
-} lists[N(parts)] = {
+} lists[nitems(parts)] = {
 	{ "running", "Running", "Nothing runs." },
 	{ "waiting", "Waiting", "Nothing waits." },
 	{ "failures", "Failures", "Nothing has failed." },
@@ -306,7 +306,7 @@ end_list(struct view_list *l, bool more)
 		return 0;
 	snprintf(count, sizeof(count), more ? "the newest %zu" : "%zu",
 	    l->count);
-	failed = view_fill(&l->out, view_part_tasks_list_html, holes, N(holes));
+	failed = view_fill(&l->out, view_part_tasks_list_html, holes, nitems(holes));
 	buf_clear(&l->rows);
 	return failed;
 }
@@ -410,7 +410,7 @@ fill_head(struct view_list *l, struct buf piece[PIECE_N])
 		{ "refresh", refresh, true, 0 },
 	};
 
-	return view_fill(&l->out, view_part_tasks_html, holes, N(holes));
+	return view_fill(&l->out, view_part_tasks_html, holes, nitems(holes));
 }
 
 static int
@@ -442,14 +442,14 @@ end(struct view_list *l, struct answer *a)
 
 	gmtime_r(&now, &tm);
 	strftime(at, sizeof(at), "%H:%M:%S UTC", &tm);
-	return view_fill(&l->out, view_part_tasks_end_html, holes, N(holes)) ||
+	return view_fill(&l->out, view_part_tasks_end_html, holes, nitems(holes)) ||
 	    view_html(a, l->req, l->nonce, &l->out) ? -1 : 0;
 }
 
 const struct list_writer view_tasks_page = {
 	.max = PAGE_MAX,
 	.parts = parts,
-	.nparts = N(parts),
+	.nparts = nitems(parts),
 	.begin = begin,
 	.task = add_task,
 	.part_end = end_list,

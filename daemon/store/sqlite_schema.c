@@ -20,6 +20,7 @@
 
 #include "daemon/conf.h"
 #include "daemon/store/sqlite_priv.h"
+#include "ipc/nitems.h"
 
 #define APPLICATION_ID	0x64666572	/* "dfer" */
 #define QUOTED(x)	QUOTED_(x)
@@ -105,8 +106,7 @@ to_version_1(sqlite3 *db)
 sqlite_step *const sqlite_schema_steps[] = {
 	to_version_1,
 };
-const int sqlite_schema_version =
-    sizeof(sqlite_schema_steps) / sizeof(sqlite_schema_steps[0]);
+const int sqlite_schema_version = nitems(sqlite_schema_steps);
 
 struct identity {
 	int64_t		 application, version, objects;

@@ -40,6 +40,7 @@
 #include "daemon/conf.h"
 #include "daemon/log.h"
 #include "daemon/store/backend.h"
+#include "ipc/nitems.h"
 
 #define BATCH_MAX	512	/* operations in one commit */
 #define IO_THREADS	2
@@ -769,7 +770,7 @@ store_open(struct event_base *base, const struct conf *conf, char *error)
 
 	if (*where == ':')
 		where++;
-	for (i = 0; i < sizeof(backends) / sizeof(backends[0]); i++)
+	for (i = 0; i < nitems(backends); i++)
 		if (strlen(backends[i]->name) == len &&
 		    memcmp(backends[i]->name, conf->store, len) == 0)
 			return store_open_backend(base, conf, backends[i],

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "daemon/worker/env.h"
+#include "ipc/nitems.h"
 
 #define OWN_VARS	12	/* names made here, at most */
 #define OWN_BYTES	512	/* their text, but for paths */
@@ -53,7 +54,7 @@ env_passes(const char *name)
 		return false;
 	if (name[strspn(name, rest)] != '\0')
 		return false;
-	for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+	for (i = 0; i < nitems(refused); i++)
 		if (env_matches(refused[i], name))
 			return false;
 	return true;
@@ -204,7 +205,7 @@ env_is_doors(const char *name)
 	};
 	size_t i;
 
-	for (i = 0; i < sizeof(doors) / sizeof(doors[0]); i++)
+	for (i = 0; i < nitems(doors); i++)
 		if (env_matches(doors[i], name))
 			return true;
 	return false;
@@ -244,11 +245,10 @@ env_put_redirected(struct env *e, const struct scgi *block)
 	while (scgi_next(block, &it)) {
 		if (strncmp(it.name, prefix, n) != 0)
 			continue;
-		for (i = 0; i < sizeof(made) / sizeof(made[0]); i++)
+		for (i = 0; i < nitems(made); i++)
 			if (strcmp(it.name + n, made[i]) == 0)
 				break;
-		if (i == sizeof(made) / sizeof(made[0]) &&
-		    env_passes(it.name + n))
+		if (i == nitems(made) && env_passes(it.name + n))
 			env_put(e, it.name + n, it.value, "");
 	}
 }

@@ -14,6 +14,7 @@
 
 #include "daemon/log.h"
 #include "daemon/worker/module.h"
+#include "ipc/nitems.h"
 
 #define CRASH_STACK_BYTES	16384
 
@@ -59,7 +60,7 @@ module_catch_crashes(void)
 		log_warn("watch-failed error=%s", "atexit() has no room");
 	/* SA_NODEFER: the signal raised again has to get through. */
 	sa.sa_flags = SA_ONSTACK | SA_RESETHAND | SA_NODEFER;
-	for (i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
+	for (i = 0; i < nitems(crashes); i++)
 		sigaction(crashes[i], &sa, NULL);
 }
 
