@@ -24,6 +24,11 @@ struct view_hole {
 	size_t		 len;		/* 0: as far as the NUL */
 };
 
+/* Rows of a table of holes: text, the first bytes of one, what is ours. */
+#define HOLE(name, value)		{ name, value, false, 0 }
+#define HOLE_LEN(name, value, len)	{ name, value, false, len }
+#define HOLE_RAW(name, value)		{ name, value, true, 0 }
+
 /* A part with its holes filled; -1 too for a hole that nothing fills. */
 int	view_fill(struct buf *out, const char *part, const struct view_hole *,
 	    size_t n)

@@ -46,21 +46,21 @@ view_page_wait(struct buf *out, const char *nonce, const json_t *doc,
 	char since[NUMBER_TEXT], now[NUMBER_TEXT], elapsed[NUMBER_TEXT];
 	char retry[NUMBER_TEXT], percent[NUMBER_TEXT], title[2 * NUMBER_TEXT];
 	const struct view_hole holes[] = {
-		{ "nonce", nonce, false, 0 },
-		{ "css", view_part_page_css, true, 0 },
-		{ "js", view_part_wait_js, true, 0 },
-		{ "title", title, false, 0 },
-		{ "path", text_of(doc, "path"), false, 0 },
-		{ "link", text_of(doc, "status"), false, 0 },
-		{ "state", text_of(doc, "state"), false, 0 },
-		{ "words", runs ? "Running" : "Waiting for its turn", false, 0 },
-		{ "since", since, false, 0 },
-		{ "now", now, false, 0 },
-		{ "retry", retry, false, 0 },
-		{ "elapsed", elapsed, false, 0 },
-		{ "hidden", progress != NULL ? "" : " hidden", true, 0 },
-		{ "percent", percent, false, 0 },
-		{ "message", text_of(progress, "message"), false, 0 },
+		HOLE("nonce", nonce),
+		HOLE_RAW("css", view_part_page_css),
+		HOLE_RAW("js", view_part_wait_js),
+		HOLE("title", title),
+		HOLE("path", text_of(doc, "path")),
+		HOLE("link", text_of(doc, "status")),
+		HOLE("state", text_of(doc, "state")),
+		HOLE("words", runs ? "Running" : "Waiting for its turn"),
+		HOLE("since", since),
+		HOLE("now", now),
+		HOLE("retry", retry),
+		HOLE("elapsed", elapsed),
+		HOLE_RAW("hidden", progress != NULL ? "" : " hidden"),
+		HOLE("percent", percent),
+		HOLE("message", text_of(progress, "message")),
 	};
 
 	snprintf(since, sizeof(since), "%jd", (intmax_t)since_ms);
@@ -89,9 +89,9 @@ put_fact(struct buf *out, const char *name, const json_t *value)
 {
 	char label[64], number[NUMBER_TEXT];
 	const struct view_hole holes[] = {
-		{ "name", label, false, 0 },
-		{ "value", json_is_string(value) ? json_string_value(value) :
-		    number, false, json_string_length(value) },
+		HOLE("name", label),
+		HOLE_LEN("value", json_is_string(value) ? json_string_value(value) :
+		    number, json_string_length(value)),
 	};
 
 	write_label(label, sizeof(label), name);
@@ -133,12 +133,12 @@ view_page_problem(struct buf *out, const char *nonce, const json_t *doc)
 	failed = put_facts(&facts, doc);
 	if (!failed) {
 		const struct view_hole holes[] = {
-			{ "nonce", nonce, false, 0 },
-			{ "css", view_part_page_css, true, 0 },
-			{ "status", status, false, 0 },
-			{ "title", text_of(doc, "title"), false, 0 },
-			{ "detail", text_of(doc, "detail"), false, 0 },
-			{ "facts", (const char *)buf_data(&facts), true, 0 },
+			HOLE("nonce", nonce),
+			HOLE_RAW("css", view_part_page_css),
+			HOLE("status", status),
+			HOLE("title", text_of(doc, "title")),
+			HOLE("detail", text_of(doc, "detail")),
+			HOLE_RAW("facts", (const char *)buf_data(&facts)),
 		};
 
 		failed = view_fill(out, view_part_problem_html, holes, nitems(holes));
@@ -150,7 +150,7 @@ view_page_problem(struct buf *out, const char *nonce, const json_t *doc)
 int
 view_page_moved(struct buf *out, const char *link)
 {
-	const struct view_hole holes[] = { { "link", link, false, 0 } };
+	const struct view_hole holes[] = { HOLE("link", link) };
 
 	return view_fill(out, view_part_moved_html, holes, nitems(holes));
 }

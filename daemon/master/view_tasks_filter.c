@@ -20,9 +20,9 @@ static int
 put_option(struct buf *out, const char *value, const char *text, bool selected)
 {
 	const struct view_hole holes[] = {
-		{ "value", value, false, 0 },
-		{ "text", text, false, 0 },
-		{ "selected", selected ? " selected" : "", true, 0 },
+		HOLE("value", value),
+		HOLE("text", text),
+		HOLE_RAW("selected", selected ? " selected" : ""),
 	};
 
 	return view_fill(out, view_part_option_html, holes, nitems(holes));
@@ -33,9 +33,8 @@ view_tasks_states(struct buf *out, const struct filter *f)
 {
 	for (int s = 0; s < TASK_STATE_N; s++) {
 		const struct view_hole holes[] = {
-			{ "value", task_state_names[s], false, 0 },
-			{ "checked", f->states & 1u << s ? " checked" : "",
-			    true, 0 },
+			HOLE("value", task_state_names[s]),
+			HOLE_RAW("checked", f->states & 1u << s ? " checked" : ""),
 		};
 
 		if (view_fill(out, view_part_state_html, holes, nitems(holes)))

@@ -112,10 +112,10 @@ put_figure(struct buf *out, const char *class, const char *name,
 {
 	char number[VIEW_NUMBER_TEXT];
 	const struct view_hole holes[] = {
-		{ "class", class, false, 0 },
-		{ "name", name, false, 0 },
-		{ "value", number, false, 0 },
-		{ "note", note, false, 0 },
+		HOLE("class", class),
+		HOLE("name", name),
+		HOLE("value", number),
+		HOLE("note", note),
 	};
 
 	snprintf(number, sizeof(number), "%ju", (uintmax_t)value);
@@ -192,9 +192,9 @@ put_keys(struct buf *out, const struct chart *c)
 {
 	for (size_t i = 0; i < c->nseries; i++) {
 		const struct view_hole holes[] = {
-			{ "name", c->series[i].name, false, 0 },
-			{ "shape", c->series[i].shape == CHART_LINE ?
-			    "stroke" : "block", false, 0 },
+			HOLE("name", c->series[i].name),
+			HOLE("shape", c->series[i].shape == CHART_LINE ?
+			    "stroke" : "block"),
 		};
 
 		if (view_fill(out, view_part_key_html, holes, nitems(holes)))
@@ -215,9 +215,9 @@ put_chart(struct buf *out, const struct chart *c)
 	    chart_svg(&svg, c) || buf_add(&svg, "", 1);
 	if (!failed) {
 		const struct view_hole holes[] = {
-			{ "name", c->title, false, 0 },
-			{ "keys", (const char *)buf_data(&keys), true, 0 },
-			{ "svg", (const char *)buf_data(&svg), true, 0 },
+			HOLE("name", c->title),
+			HOLE_RAW("keys", (const char *)buf_data(&keys)),
+			HOLE_RAW("svg", (const char *)buf_data(&svg)),
 		};
 
 		failed = view_fill(out, view_part_chart_html, holes, nitems(holes));

@@ -62,11 +62,11 @@ put_button(struct buf *out, const struct view_list *l, const char *at,
 {
 	char query[QUERY_MAX + 2];
 	const struct view_hole holes[] = {
-		{ "at", at, false, 0 },
-		{ "verb", verb, false, 0 },
-		{ "query", query_of(l, query), false, 0 },
-		{ "id", id, false, 0 },
-		{ "word", word, false, 0 },
+		HOLE("at", at),
+		HOLE("verb", verb),
+		HOLE("query", query_of(l, query)),
+		HOLE("id", id),
+		HOLE("word", word),
 	};
 
 	return view_fill(out, view_part_act_html, holes, nitems(holes));
@@ -150,9 +150,9 @@ put_progress(struct buf *out, const struct view_progress *p)
 {
 	char percent[VIEW_NUMBER_TEXT];
 	const struct view_hole holes[] = {
-		{ "percent", percent, false, 0 },
-		{ "message", p->message, false,
-		    utf8_cut(p->message, strlen(p->message), TEXT_SHOWN) },
+		HOLE("percent", percent),
+		HOLE_LEN("message", p->message, utf8_cut(p->message,
+		    strlen(p->message), TEXT_SHOWN)),
 	};
 
 	snprintf(percent, sizeof(percent), "%d", p->percent);
@@ -187,10 +187,9 @@ put_log(struct buf *out, const struct listed *t)
 	at = last_lines(log, (size_t)(end - log));
 
 	const struct view_hole holes[] = {
-		{ "caption", at > log ? "stderr, its last lines;" : "stderr;",
-		    false, 0 },
-		{ "link", t->link, false, 0 },
-		{ "text", at < end ? at : "", false, (size_t)(end - at) },
+		HOLE("caption", at > log ? "stderr, its last lines;" : "stderr;"),
+		HOLE("link", t->link),
+		HOLE_LEN("text", at < end ? at : "", (size_t)(end - at)),
 	};
 
 	return view_fill(out, view_part_stderr_html, holes, nitems(holes));
@@ -216,14 +215,14 @@ put_what(struct buf *out, const struct view_list *l, const struct listed *t)
 	size_t len = strlen(path), shown = utf8_cut(path, len, TEXT_SHOWN);
 	char id[TASK_ID_TEXT], when[WHEN_TEXT], note[WHEN_TEXT];
 	const struct view_hole holes[] = {
-		{ "id", task_id_text(t->task->id, id), false, 0 },
-		{ "state", task_state_names[t->task->state], false, 0 },
-		{ "method", t->method != NULL ? t->method : "", false, 0 },
-		{ "link", t->link, false, 0 },
-		{ "path", path, false, shown },
-		{ "cut", shown < len ? ELLIPSIS : "", false, 0 },
-		{ "when", when, false, 0 },
-		{ "note", note, false, 0 },
+		HOLE("id", task_id_text(t->task->id, id)),
+		HOLE("state", task_state_names[t->task->state]),
+		HOLE("method", t->method != NULL ? t->method : ""),
+		HOLE("link", t->link),
+		HOLE_LEN("path", path, shown),
+		HOLE("cut", shown < len ? ELLIPSIS : ""),
+		HOLE("when", when),
+		HOLE("note", note),
 	};
 
 	write_times(l, t, when, note);
@@ -236,13 +235,13 @@ put_who(struct buf *out, const struct listed *t)
 	const char *owner = t->owner != NULL ? t->owner : "";
 	char id[TASK_ID_TEXT], attempt[VIEW_NUMBER_TEXT] = "";
 	const struct view_hole holes[] = {
-		{ "route", t->route, false, 0 },
-		{ "owner", owner, false, utf8_cut(owner, strlen(owner), TEXT_SHOWN) },
-		{ "id", task_id_text(t->task->id, id), false, 0 },
-		{ "attempt", attempt, false, 0 },
-		{ "link", t->link, false, 0 },
-		{ "log", t->log_len > 0 || t->task->attempt == 0 ? "" : "log",
-		    false, 0 },
+		HOLE("route", t->route),
+		HOLE_LEN("owner", owner, utf8_cut(owner, strlen(owner),
+		    TEXT_SHOWN)),
+		HOLE("id", task_id_text(t->task->id, id)),
+		HOLE("attempt", attempt),
+		HOLE("link", t->link),
+		HOLE("log", t->log_len > 0 || t->task->attempt == 0 ? "" : "log"),
 	};
 
 	if (t->task->attempt > 1)
@@ -293,12 +292,12 @@ end_list(struct view_list *l, bool more)
 	char count[2 * VIEW_NUMBER_TEXT];
 	size_t len = buf_len(&l->rows);
 	const struct view_hole holes[] = {
-		{ "id", lists[l->part].id, false, 0 },
-		{ "name", lists[l->part].name, false, 0 },
-		{ "count", count, false, 0 },
-		{ "none", l->count == 0 ? lists[l->part].none : "", false, 0 },
-		{ "rows", len > 0 ? (const char *)buf_data(&l->rows) : "",
-		    true, len },
+		HOLE("id", lists[l->part].id),
+		HOLE("name", lists[l->part].name),
+		HOLE("count", count),
+		HOLE("none", l->count == 0 ? lists[l->part].none : ""),
+		{ .name = "rows", .len = len, .raw = true,
+		    .value = len > 0 ? (const char *)buf_data(&l->rows) : "" },
 	};
 	int failed;
 
@@ -390,24 +389,24 @@ fill_head(struct view_list *l, struct buf piece[PIECE_N])
 	view_fill_elapsed(uptime, now->uptime_ms);
 
 	const struct view_hole holes[] = {
-		{ "nonce", l->nonce, false, 0 },
-		{ "css", view_part_page_css, true, 0 },
-		{ "tasks_css", view_part_tasks_css, true, 0 },
-		{ "title", title, false, 0 },
-		{ "version", PACKAGE_VERSION, false, 0 },
-		{ "uptime", uptime, false, 0 },
-		{ "banner", banner_of(now), false, 0 },
-		{ "owner", owner, false, 0 },
-		{ "switch", text[PIECE_SWITCH], true, 0 },
-		{ "figures", text[PIECE_FIGURES], true, 0 },
-		{ "charts", text[PIECE_CHARTS], true, 0 },
-		{ "states", text[PIECE_STATES], true, 0 },
-		{ "routes", text[PIECE_ROUTES], true, 0 },
-		{ "newer", text[PIECE_NEWER], true, 0 },
-		{ "older", text[PIECE_OLDER], true, 0 },
-		{ "limits", text[PIECE_LIMITS], true, 0 },
-		{ "refreshes", text[PIECE_REFRESHES], true, 0 },
-		{ "refresh", refresh, true, 0 },
+		HOLE("nonce", l->nonce),
+		HOLE_RAW("css", view_part_page_css),
+		HOLE_RAW("tasks_css", view_part_tasks_css),
+		HOLE("title", title),
+		HOLE("version", PACKAGE_VERSION),
+		HOLE("uptime", uptime),
+		HOLE("banner", banner_of(now)),
+		HOLE("owner", owner),
+		HOLE_RAW("switch", text[PIECE_SWITCH]),
+		HOLE_RAW("figures", text[PIECE_FIGURES]),
+		HOLE_RAW("charts", text[PIECE_CHARTS]),
+		HOLE_RAW("states", text[PIECE_STATES]),
+		HOLE_RAW("routes", text[PIECE_ROUTES]),
+		HOLE_RAW("newer", text[PIECE_NEWER]),
+		HOLE_RAW("older", text[PIECE_OLDER]),
+		HOLE_RAW("limits", text[PIECE_LIMITS]),
+		HOLE_RAW("refreshes", text[PIECE_REFRESHES]),
+		HOLE_RAW("refresh", refresh),
 	};
 
 	return view_fill(&l->out, view_part_tasks_html, holes, nitems(holes));
@@ -435,9 +434,9 @@ end(struct view_list *l, struct answer *a)
 	struct tm tm = { 0 };
 	char at[VIEW_NUMBER_TEXT];
 	const struct view_hole holes[] = {
-		{ "nonce", l->nonce, false, 0 },
-		{ "js", view_part_tasks_js, true, 0 },
-		{ "time", at, false, 0 },
+		HOLE("nonce", l->nonce),
+		HOLE_RAW("js", view_part_tasks_js),
+		HOLE("time", at),
 	};
 
 	gmtime_r(&now, &tm);
