@@ -17,12 +17,6 @@ outlet_init(struct outlet *o)
 	memset(o, 0, sizeof(*o));
 }
 
-bool
-outlet_busy(const struct outlet *o)
-{
-	return o->step.run != NULL;
-}
-
 void
 outlet_fini(struct outlet *o)
 {

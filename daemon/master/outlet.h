@@ -56,6 +56,5 @@ int	outlet_start(struct outlet *)
 
 /* Not while a thread works for it. */
 void	outlet_fini(struct outlet *);
-bool	outlet_busy(const struct outlet *);
 
 #endif
