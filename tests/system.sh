@@ -22,9 +22,9 @@ PYTHONDONTWRITEBYTECODE=1
 export DEFERD_BUILD PYTHONDONTWRITEBYTECODE
 
 # What a sanitizer may find something in, and not the long ones.
-some='not test_guide and not test_manual and not 300_mb and not thousand
-	and not nothing_is_left and not idle_memory
-	and (mod_cgid or nginx or not (apache or lighttpd))'
+some="not test_guide and not test_manual and not 300_mb and not thousand \
+	and not nothing_is_left and not idle_memory \
+	and (mod_cgid or nginx or not (apache or lighttpd))"
 few='test_guide or test_manual or test_servers'
 case ${DEFERD_SYSTEM-yes} in
 no)
