@@ -4,8 +4,8 @@
  *
  * Every answer is built in one way: begin() writes the Status, put_*() the
  * headers, set_json() or a stored body what follows, end() the empty line or,
- * if any step was out of memory, an empty answer.  The steps are chained
- * with ||, so the first that fails ends the chain.
+ * if any step was out of memory, an empty answer.  No step looks whether the
+ * one before went well: the answer remembers.
  *
  * No header can be split, by construction (CVE class "response splitting"):
  * what comes from outside reaches a head only as hex digits (ids), percent-
@@ -112,7 +112,7 @@ void
 answer_init(struct answer *a)
 {
 	a->status = 0;
-	a->html = false;
+	a->html = a->failed = false;
 	buf_init(&a->head, HEAD_MAX);
 	a->body = BODY_EMPTY;
 	a->body_at = 0;
@@ -122,87 +122,105 @@ void
 answer_fini(struct answer *a)
 {
 	a->status = 0;
+	a->failed = false;
 	buf_fini(&a->head);
 	body_fini(&a->body);
 	a->body_at = 0;
 }
 
-static int
+/* A step of an answer, which fails with it. */
+static void
+step(struct answer *a, int failed)
+{
+	if (failed)
+		a->failed = true;
+}
+
+static void
 begin(struct answer *a, int status)
 {
 	a->status = status;
-	return buf_printf(&a->head, "Status: %d %s\r\n", status,
-	    cgires_reason(status));
+	step(a, buf_printf(&a->head, "Status: %d %s\r\n", status,
+	    cgires_reason(status)));
 }
 
-static int
+static void
 add(struct answer *a, const char *text)
 {
-	return buf_add(&a->head, text, strlen(text));
+	step(a, buf_add(&a->head, text, strlen(text)));
 }
 
-static int
+static void
 put(struct answer *a, const char *name, const char *value)
 {
-	return add(a, name) || add(a, ": ") || add(a, value) ||
-	    add(a, "\r\n");
+	add(a, name);
+	add(a, ": ");
+	add(a, value);
+	add(a, "\r\n");
 }
 
 /* What every answer of our own carries, not a task's. */
-static int
+static void
 put_own(struct answer *a)
 {
-	return put(a, "Cache-Control", "no-store") ||
-	    put(a, "Referrer-Policy", "no-referrer");
+	put(a, "Cache-Control", "no-store");
+	put(a, "Referrer-Policy", "no-referrer");
 }
 
 /* Every answer about a task says so; `task` may be NULL. */
-static int
+static void
 put_task(struct answer *a, const struct task *task)
 {
 	char id[TASK_ID_TEXT];
 
 	if (task == NULL)
-		return 0;
-	return put(a, "Deferd-Task", task_id_text(task->id, id)) ||
-	    put(a, "Deferd-State", task_state_names[task->state]);
+		return;
+	put(a, "Deferd-Task", task_id_text(task->id, id));
+	put(a, "Deferd-State", task_state_names[task->state]);
 }
 
-static int
+static void
 put_number(struct answer *a, const char *name, uint64_t value)
 {
-	return buf_printf(&a->head, "%s: %ju\r\n", name, (uintmax_t)value);
+	step(a, buf_printf(&a->head, "%s: %ju\r\n", name, (uintmax_t)value));
 }
 
 /* METHOD_OTHER has no name to be put here. */
-static int
+static void
 put_allow(struct answer *a, unsigned int mask)
 {
 	const char *comma = "";
 
 	if (mask == 0)
-		return 0;
-	if (buf_printf(&a->head, "Allow: "))
-		return -1;
+		return;
+	add(a, "Allow: ");
 	for (int m = 0; m < METHOD_OTHER; m++) {
 		if (!(mask & 1u << m))
 			continue;
-		if (buf_printf(&a->head, "%s%s", comma, conf_method_names[m]))
-			return -1;
+		add(a, comma);
+		add(a, conf_method_names[m]);
 		comma = ", ";
 	}
-	return buf_printf(&a->head, "\r\n");
+	add(a, "\r\n");
 }
 
 /* Ends every function that fills an answer. */
 static int
-end(struct answer *a, int failed)
+end(struct answer *a)
 {
-	if (failed || add(a, "\r\n")) {
-		answer_fini(a);
-		return -1;
-	}
-	return 0;
+	add(a, "\r\n");
+	if (!a->failed)
+		return 0;
+	answer_fini(a);
+	return -1;
+}
+
+/* The same, where there was no memory to begin with. */
+static int
+fail(struct answer *a)
+{
+	a->failed = true;
+	return end(a);
 }
 
 /* What ends the head is taken off, and put back behind the new line. */
@@ -210,7 +228,8 @@ int
 view_add(struct answer *a, const char *name, const char *value)
 {
 	a->head.end -= strlen("\r\n");
-	return end(a, put(a, name, value));
+	put(a, name, value);
+	return end(a);
 }
 
 /* HEAD and statuses without content (RFC 9110 9.3.2, 15.3.5, 15.4.5). */
@@ -227,36 +246,48 @@ drop_unwanted_body(struct answer *a, const struct request *req)
 		body_fini(&a->body);
 }
 
-/*
- * Room for JSON of this length as the body, with a newline for those who read
- * it in a terminal, and the two headers that tell of it.
- */
-static int
-begin_json(struct answer *a, const char *type, size_t len)
+/* A body of ours, which is all in memory: as long as it says; takes `bytes`. */
+static void
+set_body(struct answer *a, const char *type, struct blob *bytes, size_t len)
 {
-	a->body.bytes = blob_new(NULL, len + 1);
-	if (a->body.bytes == NULL)
-		return -1;
-	a->body.size = len + 1;
-	a->body.bytes->data[len] = '\n';
-	return put(a, "Content-Type", type) ||
-	    put_number(a, "Content-Length", a->body.size);
+	step(a, bytes == NULL);
+	a->body.bytes = bytes;
+	a->body.size = len;
+	put(a, "Content-Type", type);
+	put_number(a, "Content-Length", len);
 }
 
-/* Borrows `doc`.  Most are short, and are written once. */
-static int
+/*
+ * JSON gets a newline, for those who read it in a terminal: room for it, and
+ * for `len` bytes before.  NULL without memory.
+ */
+static unsigned char *
+set_json_room(struct answer *a, const char *type, size_t len)
+{
+	struct blob *bytes = blob_new(NULL, len + 1);
+
+	set_body(a, type, bytes, len + 1);
+	if (bytes == NULL)
+		return NULL;
+	bytes->data[len] = '\n';
+	return bytes->data;
+}
+
+/* Borrows `doc`, which is NULL without memory.  Most are short: written once. */
+static void
 set_json(struct answer *a, const char *type, const json_t *doc)
 {
 	char brief[JSON_BRIEF];
 	size_t len = json_dumpb(doc, brief, sizeof(brief), JSON_FLAGS);
+	unsigned char *data = set_json_room(a, type, len);
 
-	if (len == 0 || begin_json(a, type, len))
-		return -1;
-	if (len > sizeof(brief))
-		return json_dumpb(doc, (char *)a->body.bytes->data, len,
-		    JSON_FLAGS) == len ? 0 : -1;
-	memcpy(a->body.bytes->data, brief, len);
-	return 0;
+	step(a, len == 0);
+	if (data == NULL)
+		return;
+	if (len <= sizeof(brief))
+		memcpy(data, brief, len);
+	else
+		step(a, json_dumpb(doc, (char *)data, len, JSON_FLAGS) != len);
 }
 
 /*
@@ -277,37 +308,34 @@ view_nonce(char nonce[TASK_ID_TEXT])
  * carry the nonce, ask and post to where it comes from.  The empty icon keeps
  * browsers from asking for one.
  */
-static int
+static void
 set_page(struct answer *a, const struct buf *page, const char *nonce)
 {
-	a->body.bytes = blob_new(buf_data(page), buf_len(page));
-	if (a->body.bytes == NULL)
-		return -1;
-	a->body.size = buf_len(page);
-	return put(a, "Content-Type", "text/html; charset=utf-8") ||
-	    put_number(a, "Content-Length", a->body.size) ||
-	    put(a, "X-Content-Type-Options", "nosniff") ||
-	    buf_printf(&a->head, "Content-Security-Policy: "
+	set_body(a, "text/html; charset=utf-8",
+	    blob_new(buf_data(page), buf_len(page)), buf_len(page));
+	put(a, "X-Content-Type-Options", "nosniff");
+	step(a, buf_printf(&a->head, "Content-Security-Policy: "
 	    "default-src 'none'; script-src 'nonce-%s'; style-src 'nonce-%s'; "
 	    "img-src data:; connect-src 'self'; form-action 'self'; "
-	    "base-uri 'none'; frame-ancestors 'none'\r\n", nonce, nonce);
+	    "base-uri 'none'; frame-ancestors 'none'\r\n", nonce, nonce));
 }
 
-/* A problem for a person, or else for a program. */
-static int
+/* A problem for a person, or else for a program; no `doc`, no memory. */
+static void
 set_problem(struct answer *a, const json_t *doc)
 {
 	char nonce[TASK_ID_TEXT];
 	struct buf page;
-	int failed;
 
-	if (!a->html)
-		return set_json(a, "application/problem+json", doc);
+	step(a, doc == NULL);
+	if (!a->html) {
+		set_json(a, "application/problem+json", doc);
+		return;
+	}
 	buf_init(&page, VIEW_PAGE_MAX);
-	failed = view_page_problem(&page, view_nonce(nonce), doc) ||
-	    set_page(a, &page, nonce);
+	step(a, view_page_problem(&page, view_nonce(nonce), doc));
+	set_page(a, &page, nonce);
 	buf_fini(&page);
-	return failed;
 }
 
 /*
@@ -340,17 +368,16 @@ answer_problem(struct answer *a, enum problem p, json_t *doc,
     unsigned int allow, const struct task *task)
 {
 	int retry_s = problems[p].retry_after_s;
-	int failed;
 
-	failed = doc == NULL ||
-	    begin(a, problems[p].status) ||
-	    put_task(a, task) ||
-	    put_allow(a, allow) ||
-	    (retry_s > 0 && put_number(a, "Retry-After", (uint64_t)retry_s)) ||
-	    put_own(a) ||
-	    set_problem(a, doc);
+	begin(a, problems[p].status);
+	put_task(a, task);
+	put_allow(a, allow);
+	if (retry_s > 0)
+		put_number(a, "Retry-After", (uint64_t)retry_s);
+	put_own(a);
+	set_problem(a, doc);
 	json_decref(doc);
-	return end(a, failed);
+	return end(a);
 }
 
 int
@@ -424,35 +451,46 @@ view_accepted(struct answer *a, const struct request *req,
 	return view_pending(a, req, &fresh, NULL, task->created_ms);
 }
 
-static int
+static void
 set_pending_text(struct answer *a, const struct task *task, const char *link)
 {
+	unsigned char *data;
 	struct buf text;
-	int failed;
 
 	buf_init(&text, HEAD_MAX);
-	failed = pending_text(&text, task, link) ||
-	    begin_json(a, "application/json", buf_len(&text));
-	if (!failed)
-		memcpy(a->body.bytes->data, buf_data(&text), buf_len(&text));
+	step(a, pending_text(&text, task, link));
+	data = set_json_room(a, "application/json", buf_len(&text));
+	if (data != NULL)
+		memcpy(data, buf_data(&text), buf_len(&text));
 	buf_fini(&text);
-	return failed;
 }
 
-static int
+static void
 set_pending(struct answer *a, const struct task *task,
     const struct view_progress *progress, const char *link)
 {
 	json_t *doc;
-	int failed;
 
-	if (progress == NULL)
-		return set_pending_text(a, task, link);
+	if (progress == NULL) {
+		set_pending_text(a, task, link);
+		return;
+	}
 	doc = pending_document(task, link);
-	failed = doc == NULL || set_progress(doc, progress) ||
-	    set_json(a, "application/json", doc);
+	step(a, set_progress(doc, progress));
+	set_json(a, "application/json", doc);
 	json_decref(doc);
-	return failed;
+}
+
+/* The head of what is not done yet. */
+static void
+begin_pending(struct answer *a, const struct task *task, const char *link,
+    int retry_s)
+{
+	begin(a, 202);
+	put(a, "Location", link);
+	put_number(a, "Retry-After", (uint64_t)retry_s);
+	put_task(a, task);
+	put_own(a);
 }
 
 int
@@ -460,35 +498,35 @@ view_pending(struct answer *a, const struct request *req,
     const struct task *task, const struct view_progress *progress,
     int64_t now_ms)
 {
-	int retry_s = view_retry_after(now_ms - task->created_ms);
 	char *link = view_link(req->mount, task->id);
-	int failed;
 
-	failed = link == NULL ||
-	    begin(a, 202) ||
-	    put(a, "Location", link) ||
-	    put_number(a, "Retry-After", (uint64_t)retry_s) ||
-	    put_task(a, task) ||
-	    put_own(a) ||
-	    set_pending(a, task, progress, link);
+	if (link == NULL)
+		return fail(a);
+	begin_pending(a, task, link, view_retry_after(now_ms - task->created_ms));
+	set_pending(a, task, progress, link);
 	free(link);
 	drop_unwanted_body(a, req);
-	return end(a, failed);
+	return end(a);
 }
 
-/* The document that view_pending() sends, and what only a page needs. */
-static json_t *
-waiting_document(const struct task *task, const struct view_progress *progress,
-    const char *link, const char *path)
+/* Of the document that view_pending() sends, and what only a page needs. */
+static void
+set_waiting(struct answer *a, const struct task *task,
+    const struct view_progress *progress, const char *link, const char *path,
+    int64_t now_ms, int retry_s)
 {
 	json_t *doc = pending_document(task, link);
+	char nonce[TASK_ID_TEXT];
+	struct buf page;
 
-	if (doc != NULL && (set_progress(doc, progress) ||
-	    view_json_set(doc, "path", view_json_text(path, strlen(path))))) {
-		json_decref(doc);
-		return NULL;
-	}
-	return doc;
+	buf_init(&page, VIEW_PAGE_MAX);
+	step(a, set_progress(doc, progress));
+	step(a, view_json_set(doc, "path", view_json_text(path, strlen(path))));
+	step(a, view_page_wait(&page, view_nonce(nonce), doc, task->changed_ms,
+	    now_ms, retry_s));
+	set_page(a, &page, nonce);
+	json_decref(doc);
+	buf_fini(&page);
 }
 
 int
@@ -497,27 +535,15 @@ view_waiting(struct answer *a, const struct request *req,
     const char *path, int64_t now_ms)
 {
 	int retry_s = view_retry_after(now_ms - task->created_ms);
-	char *link = view_link(req->mount, task->id), nonce[TASK_ID_TEXT];
-	json_t *doc = link != NULL ?
-	    waiting_document(task, progress, link, path) : NULL;
-	struct buf page;
-	int failed;
+	char *link = view_link(req->mount, task->id);
 
-	buf_init(&page, VIEW_PAGE_MAX);
-	failed = doc == NULL ||
-	    view_page_wait(&page, view_nonce(nonce), doc, task->changed_ms,
-	    now_ms, retry_s) ||
-	    begin(a, 202) ||
-	    put(a, "Location", link) ||
-	    put_number(a, "Retry-After", (uint64_t)retry_s) ||
-	    put_task(a, task) ||
-	    put_own(a) ||
-	    set_page(a, &page, nonce);
-	json_decref(doc);
-	buf_fini(&page);
+	if (link == NULL)
+		return fail(a);
+	begin_pending(a, task, link, retry_s);
+	set_waiting(a, task, progress, link, path, now_ms, retry_s);
 	free(link);
 	drop_unwanted_body(a, req);
-	return end(a, failed);
+	return end(a);
 }
 
 /* See the top: whether the server would act on a Location in this answer. */
@@ -549,7 +575,7 @@ is_about_content(const char *line)
 }
 
 /* The stored lines but for the first, the status, and the empty one. */
-static int
+static void
 put_stored(struct answer *a, const struct cgires *res, bool hide_location)
 {
 	const char *line = (const char *)buf_data(&res->head);
@@ -559,16 +585,13 @@ put_stored(struct answer *a, const struct cgires *res, bool hide_location)
 		const char *next = memchr(line, '\n', (size_t)(stop - line));
 		size_t len = (size_t)((next != NULL ? next + 1 : stop) - line);
 
-		if (hide_location && is_line_of(line, "Location") &&
-		    buf_add(&a->head, "Deferd-", strlen("Deferd-")))
-			return -1;
+		if (hide_location && is_line_of(line, "Location"))
+			add(a, "Deferd-");
 		if (!is_line_of(line, "Status") &&
-		    !(a->status == 304 && is_about_content(line)) &&
-		    buf_add(&a->head, line, len))
-			return -1;
+		    !(a->status == 304 && is_about_content(line)))
+			step(a, buf_add(&a->head, line, len));
 		line += len;
 	}
-	return 0;
 }
 
 static bool
@@ -581,25 +604,25 @@ brings(const struct cgires *res, const char *name)
 }
 
 /* Begins the task's own response under a status; takes the body. */
-static int
+static void
 begin_response(struct answer *a, const struct request *req, int status,
     const struct cgires *res, struct body *body)
 {
 	body_take(&a->body, body);
-	return begin(a, status) ||
-	    put_stored(a, res, hides_location(req, status));
+	begin(a, status);
+	put_stored(a, res, hides_location(req, status));
 }
 
 static int
 end_response(struct answer *a, const struct task *task,
-    const struct cgires *res, int failed)
+    const struct cgires *res)
 {
-	return end(a, failed ||
-	    (may_have_body(a->status) &&
-	    put_number(a, "Content-Length", a->body.size)) ||
-	    put_task(a, task) ||
-	    (!brings(res, "Cache-Control") &&
-	    put(a, "Cache-Control", "no-store")));
+	if (may_have_body(a->status))
+		put_number(a, "Content-Length", a->body.size);
+	put_task(a, task);
+	if (!brings(res, "Cache-Control"))
+		put(a, "Cache-Control", "no-store");
+	return end(a);
 }
 
 /* RFC 9110 15.5.17: says how long it really is. */
@@ -607,29 +630,27 @@ static int
 answer_unsatisfiable(struct answer *a, const struct task *task, uint64_t size)
 {
 	json_t *doc = problem_document(PROBLEM_RANGE, NULL, task);
-	int failed;
 
-	failed = doc == NULL ||
-	    begin(a, problems[PROBLEM_RANGE].status) ||
-	    buf_printf(&a->head, "Content-Range: bytes */%ju\r\n",
-	    (uintmax_t)size) ||
-	    put_task(a, task) ||
-	    put_own(a) ||
-	    set_problem(a, doc);
+	begin(a, problems[PROBLEM_RANGE].status);
+	step(a, buf_printf(&a->head, "Content-Range: bytes */%ju\r\n",
+	    (uintmax_t)size));
+	put_task(a, task);
+	put_own(a);
+	set_problem(a, doc);
 	json_decref(doc);
-	return end(a, failed);
+	return end(a);
 }
 
 /* RFC 9110 15.3.7. */
-static int
+static void
 cut_to_part(struct answer *a, const struct range *part)
 {
 	uint64_t size = a->body.size;
 
 	a->body_at = part->first;
 	a->body.size = part->last - part->first + 1;
-	return buf_printf(&a->head, "Content-Range: bytes %ju-%ju/%ju\r\n",
-	    (uintmax_t)part->first, (uintmax_t)part->last, (uintmax_t)size);
+	step(a, buf_printf(&a->head, "Content-Range: bytes %ju-%ju/%ju\r\n",
+	    (uintmax_t)part->first, (uintmax_t)part->last, (uintmax_t)size));
 }
 
 /* A 200 without a tag of its own gets ours, and what goes with it. */
@@ -643,11 +664,12 @@ answer_tagged(struct answer *a, const struct request *req,
 
 	if (status == 416)
 		return answer_unsatisfiable(a, task, body->size);
-	return end_response(a, task, res,
-	    begin_response(a, req, status, res, body) ||
-	    put(a, "ETag", etag) ||
-	    put(a, "Accept-Ranges", "bytes") ||
-	    (status == 206 && cut_to_part(a, &part)));
+	begin_response(a, req, status, res, body);
+	put(a, "ETag", etag);
+	put(a, "Accept-Ranges", "bytes");
+	if (status == 206)
+		cut_to_part(a, &part);
+	return end_response(a, task, res);
 }
 
 /* The task's own response; takes the body. */
@@ -658,8 +680,8 @@ answer_response(struct answer *a, const struct request *req,
 	if (res->status == 200 && !brings(res, "ETag") &&
 	    !brings(res, "Accept-Ranges") && !brings(res, "Content-Range"))
 		return answer_tagged(a, req, task, res, body);
-	return end_response(a, task, res,
-	    begin_response(a, req, res->status, res, body));
+	begin_response(a, req, res->status, res, body);
+	return end_response(a, task, res);
 }
 
 /*
@@ -682,7 +704,7 @@ answer_succeeded(struct answer *a, const struct request *req,
 	if (verdict == CGIRES_DONE && used == len)
 		failed = answer_response(a, req, task, &res, &m->body);
 	else if (verdict == CGIRES_BAD && strcmp(why, "no memory") == 0)
-		failed = end(a, -1);
+		failed = fail(a);
 	else
 		failed = answer_problem(a, PROBLEM_INTERNAL,
 		    problem_document(PROBLEM_INTERNAL,
@@ -756,70 +778,68 @@ view_info(struct answer *a, const struct request *req,
     const struct view_info *info)
 {
 	json_t *doc = view_info_document(task, op, info);
-	int failed;
 
-	failed = doc == NULL ||
-	    begin(a, 200) ||
-	    put_task(a, task) ||
-	    put_own(a) ||
-	    set_json(a, "application/json", doc);
+	begin(a, 200);
+	put_task(a, task);
+	put_own(a);
+	set_json(a, "application/json", doc);
 	json_decref(doc);
 	drop_unwanted_body(a, req);
-	return end(a, failed);
+	return end(a);
 }
 
 int
 view_text(struct answer *a, const struct request *req, const char *type,
     const struct buf *text)
 {
-	a->body.bytes = blob_new(buf_data(text), buf_len(text));
-	a->body.size = buf_len(text);
-	if (end(a, a->body.bytes == NULL || begin(a, 200) || put_own(a) ||
-	    put(a, "Content-Type", type) ||
-	    put_number(a, "Content-Length", a->body.size)) == -1)
-		return -1;
+	begin(a, 200);
+	put_own(a);
+	set_body(a, type, blob_new(buf_data(text), buf_len(text)), buf_len(text));
 	drop_unwanted_body(a, req);
-	return 0;
+	return end(a);
 }
 
 /* Any bytes: nothing may take it for something else (WHATWG Fetch, nosniff). */
-static int
-put_log(struct answer *a, const struct task *t)
+#define LOG_TYPE	"text/plain; charset=utf-8"
+
+static void
+begin_log(struct answer *a, const struct task *t)
 {
-	return begin(a, 200) || put_task(a, t) || put_own(a) ||
-	    put(a, "Content-Type", "text/plain; charset=utf-8") ||
-	    put(a, "X-Content-Type-Options", "nosniff");
+	begin(a, 200);
+	put_task(a, t);
+	put_own(a);
+	put(a, "X-Content-Type-Options", "nosniff");
 }
 
 int
 view_log(struct answer *a, const struct request *req, const struct task *t,
     const void *text, size_t len)
 {
-	a->body.bytes = blob_new(text, len);
-	a->body.size = len;
-	if (end(a, a->body.bytes == NULL || put_log(a, t) ||
-	    put_number(a, "Content-Length", a->body.size)) == -1)
-		return -1;
+	begin_log(a, t);
+	set_body(a, LOG_TYPE, blob_new(text, len), len);
 	drop_unwanted_body(a, req);
-	return 0;
+	return end(a);
 }
 
 /* nginx would hold back what is less than its buffer. */
 int
 view_log_stream(struct answer *a, const struct task *t)
 {
-	return end(a, put_log(a, t) || put(a, "X-Accel-Buffering", "no"));
+	begin_log(a, t);
+	put(a, "Content-Type", LOG_TYPE);
+	put(a, "X-Accel-Buffering", "no");
+	return end(a);
 }
 
 int
 view_html(struct answer *a, const struct request *req, const char *nonce,
     const struct buf *page)
 {
-	if (end(a, begin(a, 200) || put_own(a) || set_page(a, page, nonce)) ==
-	    -1)
-		return -1;
+	begin(a, 200);
+	put_own(a);
+	set_page(a, page, nonce);
 	drop_unwanted_body(a, req);
-	return 0;
+	return end(a);
 }
 
 #define LAST_WORDS(status, reason, more, name, detail)			\
@@ -843,18 +863,20 @@ int
 view_no_content(struct answer *a, const struct task *task,
     unsigned int allow)
 {
-	return end(a, begin(a, 204) ||
-	    put_allow(a, allow) ||
-	    put_task(a, task) ||
-	    put_own(a));
+	begin(a, 204);
+	put_allow(a, allow);
+	put_task(a, task);
+	put_own(a);
+	return end(a);
 }
 
 int
 view_begun(struct answer *a)
 {
-	return end(a, begin(a, 202) ||
-	    put_own(a) ||
-	    put_number(a, "Content-Length", 0));
+	begin(a, 202);
+	put_own(a);
+	put_number(a, "Content-Length", 0);
+	return end(a);
 }
 
 /* RFC 3986 3.3: pchar, and the slash between segments. */
@@ -922,20 +944,20 @@ answer_moved(struct answer *a, const struct request *req, char *link,
 {
 	char nonce[TASK_ID_TEXT];
 	struct buf page;
-	int failed;
 
+	if (link == NULL)
+		return fail(a);
 	buf_init(&page, VIEW_PAGE_MAX);
-	failed = link == NULL ||
-	    view_page_moved(&page, link) ||
-	    begin(a, 303) ||
-	    put(a, "Location", link) ||
-	    put_task(a, task) ||
-	    put_own(a) ||
-	    set_page(a, &page, view_nonce(nonce));
+	step(a, view_page_moved(&page, link));
+	begin(a, 303);
+	put(a, "Location", link);
+	put_task(a, task);
+	put_own(a);
+	set_page(a, &page, view_nonce(nonce));
 	buf_fini(&page);
 	free(link);
 	drop_unwanted_body(a, req);
-	return end(a, failed);
+	return end(a);
 }
 
 int

@@ -21,6 +21,7 @@
 struct answer {
 	int		 status;
 	bool		 html;		/* the caller's: who asks wants pages */
+	bool		 failed;	/* a step was out of memory */
 	struct buf	 head;
 	struct body	 body;		/* owned; `size` bytes of it are sent, */
 	uint64_t	 body_at;	/* from this offset on */
