@@ -29,7 +29,7 @@
 #include "tests/fake_role.h"
 #include "tests/suite.h"
 
-#define DEADLINE_MS	20000
+#define DEADLINE_MS	50000
 #define STEP_MS		5
 
 static char dir[64];

@@ -21,7 +21,7 @@
 #include "daemon/master/clock.h"
 
 #define RIG_WORKERS	64	/* in one test, dead ones too */
-#define RIG_DEADLINE_MS	20000	/* nothing takes so long, under valgrind either */
+#define RIG_DEADLINE_MS	50000	/* nothing takes so long, under valgrind either */
 
 /* Pools, and the first routes of them. */
 enum { POOL_EXEC, POOL_MODULE, POOL_N };

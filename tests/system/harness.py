@@ -249,17 +249,17 @@ class Daemon:
     def status(self, task, method="GET"):
         return self.request(method, f"/status/{task}")
 
-    def wait(self, task, timeout=30):
+    def wait(self, task, timeout=60):
         """Polls the link until the task has ended; gives the last answer."""
         return until(lambda: ended(self.status(task)), f"task {task} has ended", timeout)
 
-    def wait_state(self, task, state, timeout=30):
+    def wait_state(self, task, state, timeout=60):
         def question():
             answer = self.status(task)
             return answer.state == state and answer
         return until(question, f"task {task} is {state}", timeout)
 
-    def run(self, code, timeout=30):
+    def run(self, code, timeout=60):
         return self.wait(self.sh(code), timeout)
 
     # processes

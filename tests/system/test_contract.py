@@ -518,7 +518,7 @@ while :; do wait; done"""
     assert d.status(task).status == 410
     start = time.monotonic()
     until(lambda: not any(os.path.exists(f"/proc/{p}") for p in pids), "the group is gone")
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 8, "of the default's 10 s"
     assert os.path.exists(f"{out}/term"), "SIGTERM came first"
     assert d.status(task).state == "cancelled"
 

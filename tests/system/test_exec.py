@@ -194,9 +194,9 @@ def test_timed_out(make):
     start = time.monotonic()
     done = d.run(f"trap '' TERM; sleep 1001 & echo $! >{out}/timeout; echo $$ >>{out}/timeout\n"
                  "while :; do wait; done")
-    assert done.state == "timed-out" and 0.9 < time.monotonic() - start < 5
+    assert done.state == "timed-out" and 0.9 < time.monotonic() - start < 9
     pids = [int(x) for x in open(f"{out}/timeout").read().split()]
-    until(lambda: not any(map(alive, pids)), "the group is gone", 5)
+    until(lambda: not any(map(alive, pids)), "the group is gone")
 
 
 @pytest.mark.parametrize("how", ["cancel", "time", "kill worker"])

