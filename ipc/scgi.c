@@ -57,19 +57,26 @@ number(const char *s)
 	return *s == '\0' ? n : -1;
 }
 
+/* Most names differ in their first letter already. */
 static bool
-has_prefix(const char *s, const char *prefix)
+is(const char *name, const char *other)
 {
-	return strncmp(s, prefix, strlen(prefix)) == 0;
+	return *name == *other && strcmp(name, other) == 0;
+}
+
+static bool
+has_prefix(const char *name, const char *prefix)
+{
+	return *name == *prefix && strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
 /* Names whose second occurrence would be somebody's forgery. */
 static bool
 is_single(const char *name)
 {
-	return strcmp(name, "CONTENT_LENGTH") == 0 ||
-	    strcmp(name, "SCGI") == 0 ||
-	    strcmp(name, "REQUEST_METHOD") == 0 ||
+	return is(name, "CONTENT_LENGTH") ||
+	    is(name, "SCGI") ||
+	    is(name, "REQUEST_METHOD") ||
 	    has_prefix(name, "SCRIPT_") ||
 	    has_prefix(name, "PATH_") ||
 	    has_prefix(name, "REMOTE_");
@@ -82,7 +89,7 @@ first_time(struct facts *f, const char *name)
 	unsigned int i;
 
 	for (i = 0; i < f->nsingle; i++)
-		if (strcmp(f->single[i], name) == 0)
+		if (is(f->single[i], name))
 			return false;
 	f->single[f->nsingle++] = name;
 	return true;
@@ -98,18 +105,18 @@ learn(struct facts *f, const char *name, const char *value, bool first)
 		return "'=' in a name";
 	if (is_single(name) && !first_time(f, name))
 		return "a variable twice";
-	if (strcmp(name, "CONTENT_LENGTH") == 0) {
+	if (is(name, "CONTENT_LENGTH")) {
 		if (!first)
 			return "CONTENT_LENGTH is not first";
 		if ((f->length = number(value)) < 0)
 			return "CONTENT_LENGTH is not a number";
-	} else if (strcmp(name, "SCGI") == 0) {
+	} else if (is(name, "SCGI")) {
 		if (strcmp(value, "1") != 0)
 			return "SCGI is not 1";
 		f->version = true;
-	} else if (strcmp(name, "HTTP_TRANSFER_ENCODING") == 0) {
+	} else if (is(name, "HTTP_TRANSFER_ENCODING")) {
 		f->chunked = true;
-	} else if (strcmp(name, "HTTP_CONTENT_LENGTH") == 0) {
+	} else if (is(name, "HTTP_CONTENT_LENGTH")) {
 		if (number(value) != f->length)
 			f->disagrees = true;
 	}
@@ -131,13 +138,30 @@ conclude(const struct facts *f)
 	return NULL;
 }
 
+/* None below the space and no DEL; of a TAB it does not know. */
 static bool
-has_control(const char *text)
+is_clean(const char *eight)
 {
-	for (; *text != '\0'; text++)
-		if (((unsigned char)*text < ' ' && *text != '\t') ||
-		    *text == 0x7f)
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint64_t bytes, del;
+
+	memcpy(&bytes, eight, sizeof(bytes));
+	del = bytes ^ 0x7f * ones;
+	return ((((bytes - ' ' * ones) & ~bytes) | ((del - ones) & ~del)) &
+	    0x80 * ones) == 0;
+}
+
+/* Every byte of a head comes by here, so eight at a time where it can be. */
+static bool
+has_control(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		while (len - i >= 8 && is_clean(text + i))
+			i += 8;
+		if (i < len && (((unsigned char)text[i] < ' ' &&
+		    text[i] != '\t') || text[i] == 0x7f))
 			return true;
+	}
 	return false;
 }
 
@@ -158,8 +182,7 @@ is_one_line(const char *name)
 	};
 
 	for (size_t i = 0; i < nitems(prefixes); i++)
-		if (*name == *prefixes[i] && strncmp(name, prefixes[i],
-		    strlen(prefixes[i])) == 0)
+		if (has_prefix(name, prefixes[i]))
 			return true;
 	return false;
 }
@@ -195,11 +218,14 @@ scgi_check(const void *block, size_t len, struct scgi *out, const char **why)
 	while ((name = next_string(&s, &at)) != NULL) {
 		if ((value = next_string(&s, &at)) == NULL)
 			return refuse(SCGI_BAD, why, "a name without a value");
-		if (has_control(name) ||
-		    (is_one_line(name) && has_control(value)))
+		if (has_control(name, (size_t)(value - name) - 1) ||
+		    (is_one_line(name) &&
+		    has_control(value, (size_t)(s.block + at - value) - 1)))
 			return refuse(SCGI_BAD, why, "a control character");
 		if (s.nvars == SCGI_VARS_MAX)
 			return refuse(SCGI_LARGE, why, "too many variables");
+		if (s.nvars < SCGI_VARS_MOST)
+			s.at[s.nvars] = (uint16_t)(name - s.block);
 		*why = learn(&f, name, value, s.nvars == 0);
 		if (*why != NULL)
 			return SCGI_BAD;
@@ -270,8 +296,14 @@ scgi_find(const struct scgi *s, const char *name)
 {
 	struct scgi_iter it = { 0 };
 
-	while (scgi_next(s, &it))
-		if (*it.name == *name && strcmp(it.name, name) == 0)
+	for (unsigned int i = 0; i < s->nvars && i < SCGI_VARS_MOST; i++) {
+		it.at = s->at[i];
+		if (is(s->block + it.at, name))
+			return s->block + it.at + strlen(name) + 1;
+	}
+	/* once more the last of them, and what is behind it */
+	while (s->nvars > SCGI_VARS_MOST && scgi_next(s, &it))
+		if (is(it.name, name))
 			return it.value;
 	return NULL;
 }

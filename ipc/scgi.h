@@ -24,6 +24,7 @@
 
 #define SCGI_HEAD_MAX		65536	/* bytes of the block */
 #define SCGI_VARS_MAX		200	/* variables in it */
+#define SCGI_VARS_MOST		40	/* most heads have no more */
 #define SCGI_LENGTH_UNKNOWN	(-1)
 
 enum scgi_verdict {
@@ -39,6 +40,7 @@ struct scgi {
 	const char	*block;		/* name NUL value NUL ... */
 	size_t		 len;		/* bytes, the last NUL included */
 	unsigned int	 nvars;
+	uint16_t	 at[SCGI_VARS_MOST]; /* the first names, for scgi_find() */
 };
 
 /* Cursor of scgi_next(); start with { 0 }. */

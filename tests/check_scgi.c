@@ -422,6 +422,64 @@ START_TEST(find)
 }
 END_TEST
 
+/* In a head with so many that some of them are found the slow way. */
+START_TEST(find_any)
+{
+	char name[32], value[32];
+	struct scgi s;
+	struct buf b;
+	size_t n;
+
+	buf_init(&b, HEAD_ROOM);
+	for (int vars = SCGI_VARS_MOST - 1; vars <= SCGI_VARS_MOST + 3; vars++) {
+		ck_assert_int_eq(scgi_begin(&b), 0);
+		ck_assert_int_eq(scgi_add(&b, "CONTENT_LENGTH", "0"), 0);
+		ck_assert_int_eq(scgi_add(&b, "SCGI", "1"), 0);
+		for (int i = 2; i < vars; i++) {
+			sprintf(name, "HTTP_%d", i);
+			sprintf(value, "%d", i);
+			ck_assert_int_eq(scgi_add(&b, name, value), 0);
+		}
+		ck_assert_int_eq(scgi_finish(&b), 0);
+		ck_assert_int_eq(parse(buf_data(&b), buf_len(&b), &s, &n),
+		    SCGI_DONE);
+		for (int i = 2; i < vars; i++) {
+			sprintf(name, "HTTP_%d", i);
+			sprintf(value, "%d", i);
+			ck_assert_str_eq(scgi_find(&s, name), value);
+		}
+		sprintf(name, "HTTP_%d", vars);
+		ck_assert_ptr_null(scgi_find(&s, name));
+	}
+	buf_fini(&b);
+}
+END_TEST
+
+/* Each byte, in each place of values of each length. */
+START_TEST(control)
+{
+	char block[64];
+	char *value = block + make_block("CONTENT_LENGTH|0|SCGI|1|HTTP_X|",
+	    block);
+	const char *why;
+	struct scgi s;
+
+	for (size_t len = 1; len <= 20; len++)
+		for (size_t at = 0; at < len; at++)
+			for (int byte = 1; byte < 256; byte++) {
+				bool bad = (byte < ' ' && byte != '\t') ||
+				    byte == 0x7f;
+
+				memset(value, 'x', len);
+				value[len] = '\0';
+				value[at] = (char)byte;
+				ck_assert_int_eq(scgi_check(block,
+				    (size_t)(value - block) + len + 1, &s, &why),
+				    bad ? SCGI_BAD : SCGI_DONE);
+			}
+}
+END_TEST
+
 /* Whatever byte is broken, there is a verdict and no read out of bounds. */
 START_TEST(broken_bytes)
 {
@@ -460,6 +518,8 @@ main(void)
 	tcase_add_test(t, writing_limits);
 	tcase_add_test(t, the_example);
 	tcase_add_test(t, find);
+	tcase_add_test(t, find_any);
+	tcase_add_test(t, control);
 	tcase_add_test(t, broken_bytes);
 	tcase_set_timeout(t, 60);
 	return suite_run(s);
