@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,6 +138,30 @@ buf_printf(struct buf *b, const char *fmt, ...)
 	}
 	buf_commit(b, (size_t)n);
 	return 0;
+}
+
+int
+buf_texts(struct buf *b, const char *text, ...)
+{
+	va_list more;
+	int failed = 0;
+
+	va_start(more, text);
+	for (; text != NULL && !failed; text = va_arg(more, const char *))
+		failed = buf_add(b, text, strlen(text));
+	va_end(more);
+	return failed;
+}
+
+int
+buf_number(struct buf *b, uint64_t n)
+{
+	char digits[20], *p = digits + sizeof(digits);	/* UINT64_MAX has 20 */
+
+	do
+		*--p = (char)('0' + n % 10);
+	while ((n /= 10) > 0);
+	return buf_add(b, p, (size_t)(digits + sizeof(digits) - p));
 }
 
 void

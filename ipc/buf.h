@@ -10,6 +10,7 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct buf {
 	unsigned char	*data;		/* owned; NULL while cap is 0 */
@@ -44,6 +45,16 @@ int	buf_add(struct buf *, const void *, size_t n)
 /* Adds formatted text, without its NUL.  0, or -1 with errno. */
 int	buf_printf(struct buf *, const char *fmt, ...)
 	__attribute__((warn_unused_result, format(printf, 2, 3)));
+
+/*
+ * What is said for every request does not go through a format: strings, the
+ * last one followed by NULL, and a number.  0, or -1 with errno, and then a
+ * part of it may have been added.
+ */
+int	buf_texts(struct buf *, const char *, ...)
+	__attribute__((warn_unused_result, sentinel));
+int	buf_number(struct buf *, uint64_t)
+	__attribute__((warn_unused_result));
 
 /* Takes n bytes off the front; n is at most buf_len(). */
 void	buf_consume(struct buf *, size_t n);

@@ -110,6 +110,38 @@ START_TEST(text)
 }
 END_TEST
 
+START_TEST(texts)
+{
+	struct buf b;
+
+	buf_init(&b, 8);
+	ck_assert_int_eq(buf_texts(&b, "ab", "", "c", NULL), 0);
+	holds(&b, "abc");
+	ck_assert_int_eq(buf_texts(&b, "de", "more than fits", "f", NULL), -1);
+	ck_assert_int_eq(errno, EMSGSIZE);
+	holds(&b, "abcde");
+	buf_fini(&b);
+}
+END_TEST
+
+START_TEST(number)
+{
+	struct buf b;
+
+	buf_init(&b, 27);
+	ck_assert_int_eq(buf_number(&b, 0), 0);
+	ck_assert_int_eq(buf_number(&b, 9), 0);
+	ck_assert_int_eq(buf_number(&b, 10), 0);
+	ck_assert_int_eq(buf_number(&b, UINT64_MAX), 0);
+	holds(&b, "091018446744073709551615");
+	ck_assert_int_eq(buf_number(&b, 1000), -1);
+	ck_assert_int_eq(errno, EMSGSIZE);
+	ck_assert_int_eq(buf_number(&b, 999), 0);
+	holds(&b, "091018446744073709551615999");
+	buf_fini(&b);
+}
+END_TEST
+
 START_TEST(space_and_commit)
 {
 	struct buf b;
@@ -186,6 +218,8 @@ main(void)
 	tcase_add_test(t, no_room_at_all);
 	tcase_add_test(t, no_memory);
 	tcase_add_test(t, text);
+	tcase_add_test(t, texts);
+	tcase_add_test(t, number);
 	tcase_add_test(t, space_and_commit);
 	tcase_add_test(t, queue);
 	tcase_add_test(t, grows_by_doubling);

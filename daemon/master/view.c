@@ -140,8 +140,9 @@ static void
 begin(struct answer *a, int status)
 {
 	a->status = status;
-	step(a, buf_printf(&a->head, "Status: %d %s\r\n", status,
-	    cgires_reason(status)));
+	step(a, buf_texts(&a->head, "Status: ", NULL) ||
+	    buf_number(&a->head, (uint64_t)status) ||
+	    buf_texts(&a->head, " ", cgires_reason(status), "\r\n", NULL));
 }
 
 static void
@@ -153,10 +154,7 @@ add(struct answer *a, const char *text)
 static void
 put(struct answer *a, const char *name, const char *value)
 {
-	add(a, name);
-	add(a, ": ");
-	add(a, value);
-	add(a, "\r\n");
+	step(a, buf_texts(&a->head, name, ": ", value, "\r\n", NULL));
 }
 
 /* What every answer of our own carries, not a task's. */
@@ -182,7 +180,8 @@ put_task(struct answer *a, const struct task *task)
 static void
 put_number(struct answer *a, const char *name, uint64_t value)
 {
-	step(a, buf_printf(&a->head, "%s: %ju\r\n", name, (uintmax_t)value));
+	step(a, buf_texts(&a->head, name, ": ", NULL) ||
+	    buf_number(&a->head, value) || buf_add(&a->head, "\r\n", 2));
 }
 
 /* METHOD_OTHER has no name to be put here. */
@@ -388,55 +387,74 @@ view_problem(struct answer *a, enum problem p, const char *detail,
 	    task);
 }
 
+static int
+add_json(struct buf *b, const json_t *json)
+{
+	const size_t flags = JSON_FLAGS | JSON_ENCODE_ANY;
+	size_t len = json_dumpb(json, NULL, 0, flags);
+	char *to = len > 0 ? (char *)buf_space(b, len) : NULL;
+
+	if (to == NULL || json_dumpb(json, to, len, flags) != len)
+		return -1;
+	buf_commit(b, len);
+	return 0;
+}
+
+/* A running task's own words, if it has said any. */
+static int
+progress_text(struct buf *text, const struct view_progress *p)
+{
+	json_t *message;
+	int failed;
+
+	if (p == NULL)
+		return 0;
+	message = view_json_text(p->message, strlen(p->message));
+	failed = buf_texts(text, ",\"progress\":{\"percent\":", NULL) ||
+	    buf_number(text, (uint64_t)p->percent) ||
+	    buf_texts(text, ",\"message\":", NULL) ||
+	    add_json(text, message) || buf_add(text, "}", 1);
+	json_decref(message);
+	return failed ? -1 : 0;
+}
+
 /*
- * What a 202 says of its task.  All of it is digits, names of ours and a link
- * that is percent-encoded, so nothing needs to be escaped; and by hand, since
- * nothing is sent as often.
+ * What a 202 says of its task.  But for the words of the task all of it is
+ * digits, names of ours and a link that is percent-encoded, so nothing needs
+ * to be escaped; and by hand, since nothing is sent as often.
  */
 static int
-pending_text(struct buf *text, const struct task *task, const char *link)
+pending_text(struct buf *text, const struct task *task,
+    const struct view_progress *progress, const char *link)
 {
 	char id[TASK_ID_TEXT], created[VIEW_JSON_TIME], started[VIEW_JSON_TIME];
 
-	if (buf_printf(text, "{\"id\":\"%s\",\"state\":\"%s\","
-	    "\"status\":\"%s\",\"created\":\"%s\"",
-	    task_id_text(task->id, id), task_state_names[task->state], link,
-	    view_json_time(task->created_ms, created)))
+	if (buf_texts(text, "{\"id\":\"", task_id_text(task->id, id),
+	    "\",\"state\":\"", task_state_names[task->state],
+	    "\",\"status\":\"", link, "\",\"created\":\"",
+	    view_json_time(task->created_ms, created), "\"", NULL))
 		return -1;
 	if (task->state == TASK_RUNNING &&
-	    buf_printf(text, ",\"started\":\"%s\"",
-	    view_json_time(task->changed_ms, started)))
+	    buf_texts(text, ",\"started\":\"",
+	    view_json_time(task->changed_ms, started), "\"", NULL))
 		return -1;
-	return buf_add(text, "}", 1);
+	return progress_text(text, progress) || buf_add(text, "}", 1) ? -1 : 0;
 }
 
 /* The same, for those who add to it. */
 static json_t *
-pending_document(const struct task *task, const char *link)
+pending_document(const struct task *task, const struct view_progress *progress,
+    const char *link)
 {
 	struct buf text;
 	json_t *doc = NULL;
 
 	buf_init(&text, HEAD_MAX);
-	if (pending_text(&text, task, link) == 0)
+	if (pending_text(&text, task, progress, link) == 0)
 		doc = json_loadb((const char *)buf_data(&text), buf_len(&text),
 		    0, NULL);
 	buf_fini(&text);
 	return doc;
-}
-
-/* A running task's own words, if it has said any. */
-static int
-set_progress(json_t *doc, const struct view_progress *progress)
-{
-	json_t *value;
-
-	if (progress == NULL)
-		return 0;
-	value = json_pack("{s:i, s:o}", "percent", progress->percent,
-	    "message", view_json_text(progress->message,
-	    strlen(progress->message)));
-	return view_json_set(doc, "progress", value);
 }
 
 int
@@ -452,33 +470,18 @@ view_accepted(struct answer *a, const struct request *req,
 }
 
 static void
-set_pending_text(struct answer *a, const struct task *task, const char *link)
+set_pending(struct answer *a, const struct task *task,
+    const struct view_progress *progress, const char *link)
 {
 	unsigned char *data;
 	struct buf text;
 
 	buf_init(&text, HEAD_MAX);
-	step(a, pending_text(&text, task, link));
+	step(a, pending_text(&text, task, progress, link));
 	data = set_json_room(a, "application/json", buf_len(&text));
 	if (data != NULL)
 		memcpy(data, buf_data(&text), buf_len(&text));
 	buf_fini(&text);
-}
-
-static void
-set_pending(struct answer *a, const struct task *task,
-    const struct view_progress *progress, const char *link)
-{
-	json_t *doc;
-
-	if (progress == NULL) {
-		set_pending_text(a, task, link);
-		return;
-	}
-	doc = pending_document(task, link);
-	step(a, set_progress(doc, progress));
-	set_json(a, "application/json", doc);
-	json_decref(doc);
 }
 
 /* The head of what is not done yet. */
@@ -515,12 +518,11 @@ set_waiting(struct answer *a, const struct task *task,
     const struct view_progress *progress, const char *link, const char *path,
     int64_t now_ms, int retry_s)
 {
-	json_t *doc = pending_document(task, link);
+	json_t *doc = pending_document(task, progress, link);
 	char nonce[TASK_ID_TEXT];
 	struct buf page;
 
 	buf_init(&page, VIEW_PAGE_MAX);
-	step(a, set_progress(doc, progress));
 	step(a, view_json_set(doc, "path", view_json_text(path, strlen(path))));
 	step(a, view_page_wait(&page, view_nonce(nonce), doc, task->changed_ms,
 	    now_ms, retry_s));
