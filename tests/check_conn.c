@@ -23,6 +23,7 @@
 #include "ipc/sock.h"
 #include "daemon/master/clock.h"
 #include "tests/conn_rig.h"
+#include "tests/scarce.h"
 #include "tests/suite.h"
 
 #define INLINE		1024
@@ -357,7 +358,9 @@ static const char *const no_tasks[] = {
 	"/status/0123456789abcdef0123456789abcde",
 };
 
+
 static const char *const link_methods[] = { "GET", "HEAD", "DELETE", "POST" };
+
 START_TEST(no_such_task)
 {
 	(void)submit();
@@ -398,6 +401,45 @@ START_TEST(status_with_a_body)
 	send_door(DOOR_SOCKET);
 	ck_assert(client_send(cl.in, data, 50000) || errno == EPIPE);
 	assert_answer(202);
+}
+END_TEST
+
+/* Also if it is refused before anybody has read it. */
+START_TEST(head_has_no_body)
+{
+	ck_assert_int_eq(client_ask(&cl, "HEAD", "/nowhere", NULL, 0), 404);
+	ck_assert_str_eq(body_of(&cl), "");
+	ck_assert_int_eq(client_ask(&cl, "GET", "no/slash", NULL, 0), 400);
+	ck_assert_str_ne(body_of(&cl), "");
+	ck_assert_int_eq(client_ask(&cl, "HEAD", "no/slash", NULL, 0), 400);
+	ck_assert_str_eq(body_of(&cl), "");
+}
+END_TEST
+
+/* Whichever allocation fails: the answer to a HEAD ends with its head. */
+START_TEST(no_memory_to_answer)
+{
+	const char *link = submit();
+	int failed = 0;
+
+	for (int n = 0; n < 100; n++) {
+		head_make(&head, 0, _i ? "HEAD" : "GET", link, NULL);
+		connect_plain();
+		ck_assert_int_eq(write(cl.fd, buf_data(&head), buf_len(&head)),
+		    buf_len(&head));
+		left = n;
+		rig_idle();
+		left = -1;
+		if (client_wait(&cl) / 100 == 5) {
+			failed++;
+			ck_assert_str_eq(client_header(&cl, "Content-Type"),
+			    "application/problem+json");
+		}
+		ck_assert(cl.len == 0 || (*body_of(&cl) == '\0') == _i);
+		client_close(&cl);
+		buf_fini(&head);
+	}
+	ck_assert(failed > 0 || !OWN_MALLOC);
 }
 END_TEST
 
@@ -518,6 +560,7 @@ static const char *const bad_heads[] = {
 };
 
 static const size_t bad_lens[] = { 7, 1, 2, 3, 4, 3, 6, 28, 28, 28, 28 };
+
 START_TEST(bad_head_plain)
 {
 	connect_plain();
@@ -1200,6 +1243,8 @@ add_requests(Suite *s)
 	tcase_add_loop_test(t, no_such_task, 0, N(no_tasks) * 4);
 	tcase_add_test(t, methods);
 	tcase_add_test(t, status_with_a_body);
+	tcase_add_test(t, head_has_no_body);
+	tcase_add_loop_test(t, no_memory_to_answer, 0, 2);
 }
 
 static void

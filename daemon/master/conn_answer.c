@@ -45,13 +45,13 @@ static void
 give_up_answer(struct conn *c)
 {
 	log_error("answer-failed error=%s", "no memory");
-	c->outlet.words = view_last_words(c->submits);
+	c->outlet.words = view_last_words(c->submits, c->head_only);
 }
 
 static void
 send_answer(struct conn *c)
 {
-	if (c->has_req && c->req.method == METHOD_HEAD)
+	if (c->head_only)
 		body_fini(&c->answer.body);
 	c->state = CONN_ANSWER;
 	c->outlet.base = c->env->base;

@@ -115,9 +115,10 @@ static void
 take_head(struct conn *c, const struct scgi *parsed, size_t head_bytes)
 {
 	struct scgi scgi = *parsed;
-	const char *why = NULL;
+	const char *method = scgi_find(parsed, "REQUEST_METHOD"), *why = NULL;
 	int status;
 
+	c->head_only = method != NULL && strcmp(method, "HEAD") == 0;
 	c->block = blob_new(scgi.block, scgi.len);
 	if (c->block == NULL) {
 		c->garbled = true;

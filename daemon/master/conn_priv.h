@@ -55,6 +55,7 @@ struct conn {
 	struct blob	*block;		/* the request block */
 	struct request	 req;
 	bool		 has_req;
+	bool		 head_only;	/* asked for by HEAD (RFC 9110 9.3.2) */
 	bool		 trusted;	/* it is the operator */
 	bool		 garbled;	/* nobody knows where the request ends */
 	uint64_t	 unread;	/* bytes of body still to come, at least */

@@ -844,21 +844,26 @@ view_html(struct answer *a, const struct request *req, const char *nonce,
 	return end(a);
 }
 
-#define LAST_WORDS(status, reason, more, name, detail)			\
-	"Status: " status " " reason "\r\n" more			\
+#define LAST_HEAD(line, more)						\
+	"Status: " line "\r\n" more					\
 	"Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n"	\
-	"Content-Type: application/problem+json\r\n\r\n"		\
+	"Content-Type: application/problem+json\r\n\r\n"
+#define LAST_BODY(status, name, detail)					\
 	"{\"type\":\"" TYPE_PREFIX name "\",\"title\":\"Out of memory\"," \
 	"\"status\":" status ",\"detail\":\"" detail "\"}\n"
 
+#define NO_ANSWER	LAST_HEAD("503 Service Unavailable", "Retry-After: 10\r\n")
+#define NO_WORD_OF_IT	LAST_HEAD("500 Internal Server Error", "")
+
 const char *
-view_last_words(bool may_be_task)
+view_last_words(bool may_be_task, bool head_only)
 {
-	return may_be_task ? LAST_WORDS("500", "Internal Server Error", "",
-	    "internal",
+	if (head_only)
+		return may_be_task ? NO_WORD_OF_IT : NO_ANSWER;
+	return may_be_task ? NO_WORD_OF_IT LAST_BODY("500", "internal",
 	    "There is no memory to answer; the request may be a task by now.") :
-	    LAST_WORDS("503", "Service Unavailable", "Retry-After: 10\r\n",
-	    "store", "There is no memory to answer now.");
+	    NO_ANSWER LAST_BODY("503", "store",
+	    "There is no memory to answer now.");
 }
 
 int

@@ -118,10 +118,10 @@ int	view_finished(struct answer *, const struct request *,
 
 /*
  * A whole answer for which no memory is needed, static: 503, or 500 if the
- * request may have become a task.
+ * request may have become a task.  Without its body if that was a HEAD.
  */
 const char *
-	view_last_words(bool may_be_task);
+	view_last_words(bool may_be_task, bool head_only);
 
 /* 204 (DELETE, OPTIONS with Allow).  task may be NULL. */
 int	view_no_content(struct answer *, const struct task *,
