@@ -14,6 +14,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/master/view.h"
@@ -1157,50 +1158,125 @@ START_TEST(answer_can_be_filled_again)
 END_TEST
 
 /* Every answer there is; the test's number says which. */
-static int
-fill(int which)
+enum {
+	FILL_PENDING, FILL_PROGRESS, FILL_WAITING, FILL_ACCEPTED_PAGE, FILL_SEE,
+	FILL_PROBLEM, FILL_ALLOW, FILL_PROBLEM_PAGE, FILL_NO_CONTENT, FILL_BEGUN,
+	FILL_INFO, FILL_TEXT, FILL_HTML, FILL_LOG, FILL_LOG_STREAM,
+	FILL_RESPONSE, FILL_HIDDEN, FILL_PART, FILL_NO_PART, FILL_DAMAGED,
+	FILL_FAILED, FILL_KILLED, FILL_N
+};
+
+static const int fill_status[FILL_N] = {
+	[FILL_PENDING] = 202, [FILL_PROGRESS] = 202, [FILL_WAITING] = 202,
+	[FILL_ACCEPTED_PAGE] = 303, [FILL_SEE] = 303, [FILL_PROBLEM] = 503,
+	[FILL_ALLOW] = 405, [FILL_PROBLEM_PAGE] = 404, [FILL_NO_CONTENT] = 204,
+	[FILL_BEGUN] = 202, [FILL_INFO] = 200, [FILL_TEXT] = 200,
+	[FILL_HTML] = 200, [FILL_LOG] = 200, [FILL_LOG_STREAM] = 200,
+	[FILL_RESPONSE] = 404, [FILL_HIDDEN] = 200, [FILL_PART] = 206,
+	[FILL_NO_PART] = 416, [FILL_DAMAGED] = 500, [FILL_FAILED] = 500,
+	[FILL_KILLED] = 504,
+};
+
+/* What the answer is made of; memory for all this there is. */
+static void
+fill_prepare(int which)
 {
-	task.state = which < 4 ? TASK_RUNNING : which < 6 ? TASK_SUCCEEDED :
-	    TASK_FAILED;
-	op.outcome.wait_status = 3 << 8;
-	op.outcome.reason = "caf\xe9";
-	op.outcome.log = "text";
-	op.outcome.log_len = 4;
+	static const char *const stored[FILL_N] = {
+		[FILL_INFO] = "Status: 200 OK\r\nX: y\r\n\r\n",
+		[FILL_RESPONSE] = "Status: 404 Not Found\r\nX: y\r\n\r\n",
+		[FILL_HIDDEN] = "Status: 200 OK\r\nLocation: /x\r\n\r\n",
+		[FILL_PART] = "Status: 200 OK\r\nX: y\r\n\r\n",
+		[FILL_NO_PART] = "Status: 200 OK\r\nX: y\r\n\r\n",
+		[FILL_DAMAGED] = "what?",
+	};
+
+	request_by(METHOD_GET, which == FILL_HIDDEN ? "Apache" : NULL);
+	if (which == FILL_PART)
+		request_says("HTTP_RANGE", "bytes=1-2");
+	if (which == FILL_NO_PART)
+		request_says("HTTP_RANGE", "bytes=7-");
+	req.query = (char *)"a=b";
+	task.state = which >= FILL_FAILED ? TASK_FAILED : TASK_RUNNING;
+	if (stored[which] != NULL && op.message.head == NULL)
+		respond(stored[which], "body");
+	answer.html = which == FILL_PROBLEM_PAGE || which == FILL_ACCEPTED_PAGE;
+	op.outcome = (struct store_outcome){
+		.wait_status = 3 << 8, .reason = "caf\xe9", .log = "text", .log_len = 4,
+	};
+	op.method = "POST";
+	op.path = "/caf\xe9";
+	if (which == FILL_KILLED) {
+		task.state = TASK_TIMED_OUT;
+		op.outcome.wait_status = SIGKILL;
+	}
+}
+
+static int
+fill(int which, const struct buf *text)
+{
+	const struct view_progress p = { 42, "caf\xe9" };
+	const struct view_info more = { &p, CHANGED };
+
 	switch (which) {
-	case 0:
+	case FILL_PENDING:
 		return view_pending(&answer, &req, &task, NULL, CHANGED);
-	case 1:
+	case FILL_PROGRESS:
+		return view_pending(&answer, &req, &task, &p, CHANGED);
+	case FILL_WAITING:
+		return view_waiting(&answer, &req, &task, &p, "/a", CHANGED);
+	case FILL_ACCEPTED_PAGE:
+		return view_accepted(&answer, &req, &task);
+	case FILL_SEE:
+		return view_see(&answer, &req, "/tasks");
+	case FILL_PROBLEM:
 		return view_problem(&answer, PROBLEM_FULL, NULL, NULL, 0);
-	case 2:
+	case FILL_ALLOW:
 		return view_problem(&answer, PROBLEM_METHOD, "x", NULL, ~0u);
-	case 3:
+	case FILL_PROBLEM_PAGE:
+		return view_problem(&answer, PROBLEM_NO_TASK, NULL, &task, 0);
+	case FILL_NO_CONTENT:
 		return view_no_content(&answer, &task, ~0u);
+	case FILL_BEGUN:
+		return view_begun(&answer);
+	case FILL_INFO:
+		return view_info(&answer, &req, &task, &op, &more);
+	case FILL_TEXT:
+		return view_text(&answer, &req, "text/plain", text);
+	case FILL_HTML:
+		return view_html(&answer, &req, "0", text);
+	case FILL_LOG:
+		return view_log(&answer, &req, &task, "text", 4);
+	case FILL_LOG_STREAM:
+		return view_log_stream(&answer, &task);
 	default:
 		return view_finished(&answer, &req, &task, &op, true);
 	}
 }
 
-static const int fill_status[] = { 202, 503, 405, 204, 200, 500, 500 };
-
 /*
- * Without memory, wherever it ends: -1 and an empty answer, the message
- * taken all the same; with enough of it, the answer.
+ * Without memory, wherever it ends: -1 and an empty answer, the message taken
+ * all the same, and nothing left over; with enough of it, the answer.
  */
 START_TEST(no_memory_no_answer)
 {
+	struct buf text;
 	int n, failed = -1;
 
 	if (!OWN_MALLOC)
 		return;
+	tzset();	/* libc keeps what it has read for gmtime_r() */
+	buf_init(&text, 10);
+	ck_assert_int_eq(buf_add(&text, "text", 4), 0);
 	for (n = 0; failed != 0; n++) {
+		long before = blocks;
+
 		ck_assert_int_lt(n, 1000);
-		if (_i == 4)
-			respond("Status: 200 OK\r\nLocation: /x\r\n\r\n", "b");
-		if (_i == 5)
-			respond("what?", "b");
+		fill_prepare(_i);
 		left = n;
-		failed = fill(_i);
+		failed = fill(_i, &text);
 		left = -1;
+		if (_i == FILL_INFO)
+			blob_unref(&op.message.head), body_fini(&op.message.body);
 		ck_assert_ptr_null(op.message.head);
 		ck_assert_ptr_null(op.message.body.bytes);
 		if (failed == 0)
@@ -1209,9 +1285,14 @@ START_TEST(no_memory_no_answer)
 		ck_assert_uint_eq(buf_len(&answer.head), 0);
 		ck_assert_ptr_null(answer.body.bytes);
 		ck_assert_int_eq(answer.status, 0);
+		ck_assert_int_eq(blocks, before);
 	}
-	is_sound(fill_status[_i]);
+	if (_i == FILL_LOG_STREAM)
+		ck_assert_int_eq(answer.status, 200);
+	else
+		is_sound(fill_status[_i]);
 	ck_assert(n > 0 || getenv("LD_PRELOAD") != NULL);
+	buf_fini(&text);
 }
 END_TEST
 
@@ -1296,7 +1377,7 @@ add_no_memory(Suite *s)
 {
 	TCase *tc = suite_case(s, "no memory", setup, teardown);
 
-	tcase_add_loop_test(tc, no_memory_no_answer, 0, N(fill_status));
+	tcase_add_loop_test(tc, no_memory_no_answer, 0, FILL_N);
 	tcase_add_test(tc, no_memory_no_link);
 }
 

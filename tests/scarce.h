@@ -1,10 +1,11 @@
 /*
  * scarce - memory that ends for a moment: `left` allocations go well, the next
- * one fails, all later ones go well (-1).
+ * one fails, all later ones go well (-1).  `blocks` are not freed yet, so a
+ * test can say that nothing is left over.
  *
  * The functions stand before libc's, but not where a sanitizer has put its
- * own: there OWN_MALLOC is 0, and `left` says nothing.  To be included by one
- * file of a program.
+ * own: there OWN_MALLOC is 0, and neither number says anything.  To be included
+ * by one file of a program.
  */
 #ifndef TESTS_SCARCE_H
 #define TESTS_SCARCE_H
@@ -25,11 +26,13 @@
 #endif
 
 static int left = -1;
+static long blocks __attribute__((unused));
 
 #if OWN_MALLOC
 void	*__libc_malloc(size_t);
 void	*__libc_calloc(size_t, size_t);
 void	*__libc_realloc(void *, size_t);
+void	__libc_free(void *);
 
 static bool
 is_out(void)
@@ -40,22 +43,38 @@ is_out(void)
 	return true;
 }
 
+static void *
+counted(void *p)
+{
+	blocks += p != NULL;
+	return p;
+}
+
 void *
 malloc(size_t n)
 {
-	return is_out() ? NULL : __libc_malloc(n);
+	return is_out() ? NULL : counted(__libc_malloc(n));
 }
 
 void *
 calloc(size_t n, size_t size)
 {
-	return is_out() ? NULL : __libc_calloc(n, size);
+	return is_out() ? NULL : counted(__libc_calloc(n, size));
 }
 
 void *
 realloc(void *p, size_t n)
 {
-	return is_out() ? NULL : __libc_realloc(p, n);
+	if (is_out())
+		return NULL;
+	return p == NULL ? counted(__libc_realloc(p, n)) : __libc_realloc(p, n);
+}
+
+void
+free(void *p)
+{
+	blocks -= p != NULL;
+	__libc_free(p);
 }
 #endif
 
