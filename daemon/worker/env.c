@@ -36,23 +36,29 @@ static const char *const refused[] = {
 static bool
 env_matches(const char *pattern, const char *name)
 {
-	size_t n = strlen(pattern);
+	for (; *name != '\0' && *pattern == *name; pattern++)
+		name++;
+	return *pattern == '*' || *pattern == *name;
+}
 
-	if (pattern[n - 1] == '*')
-		return strncmp(pattern, name, n - 1) == 0;
-	return strcmp(pattern, name) == 0;
+static bool
+env_is_name(const char *name)
+{
+	const char *p;
+
+	for (p = name; *p != '\0'; p++)
+		if (*p != '_' && !(*p >= 'A' && *p <= 'Z') &&
+		    !(p > name && *p >= '0' && *p <= '9'))
+			return false;
+	return p > name;
 }
 
 bool
 env_passes(const char *name)
 {
-	static const char first[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_";
-	static const char rest[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
 	size_t i;
 
-	if (name[0] == '\0' || strchr(first, name[0]) == NULL)
-		return false;
-	if (name[strspn(name, rest)] != '\0')
+	if (!env_is_name(name))
 		return false;
 	for (i = 0; i < nitems(refused); i++)
 		if (env_matches(refused[i], name))
