@@ -8,7 +8,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -149,25 +148,16 @@ child_dir(const char *path, char dir[PATH_MAX])
 
 /* Returns when the child has exec'ed or failed to: CLONE_VFORK. */
 static pid_t
-child_clone(struct crossing *c)
+child_clone(struct crossing *c, int *pidfd)
 {
 	_Alignas(16) char stack[STACK_BYTES];
-	sigset_t all, old;
-	pid_t pid;
-	int error;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	pid = clone(child_main, stack + sizeof(stack),
-	    CLONE_VM | CLONE_VFORK | SIGCHLD, c);
-	error = errno;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	errno = error;
-	return pid;
+	return clone(child_main, stack + sizeof(stack), CLONE_VM |
+	    CLONE_VFORK | CLONE_PIDFD | SIGCHLD, c, pidfd);
 }
 
 pid_t
-child_start(const struct child *child)
+child_start(const struct child *child, int *pidfd)
 {
 	char dir[PATH_MAX];
 	char *argv[] = { (char *)(uintptr_t)child->path, NULL };
@@ -179,9 +169,10 @@ child_start(const struct child *child)
 		assert(child->fd[i] >= CHILD_FD_N);
 	if (child_dir(child->path, dir) == -1)
 		return -1;
-	pid = child_clone(&c);
+	pid = child_clone(&c, pidfd);
 	if (pid == -1 || c.error == 0)
 		return pid;
+	close(*pidfd);
 	while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
 		;
 	atomic_store(&child->slot->pgid, 0);

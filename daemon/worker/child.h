@@ -31,10 +31,11 @@ struct child {
 extern const int child_ignored[];
 
 /*
- * The process, leader of its own group, or -1 with errno: why it could not
- * be made, or what the kernel said to the exec.
+ * The process, leader of its own group, with a pidfd that is the caller's
+ * then; or -1 with errno: why it could not be made, or what the kernel said to
+ * the exec.  The thread has blocked all signals, but for SIGCHLD.
  */
-pid_t	child_start(const struct child *)
+pid_t	child_start(const struct child *, int *pidfd)
 	__attribute__((warn_unused_result));
 
 #endif

@@ -24,7 +24,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -110,10 +109,13 @@ stdin_open(const struct job *job)
 		return stdin_from_file(job->body_fd);
 	if (job->body_size > 0)
 		return stdin_from_bytes(job->body, job->body_size);
-	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return job->world->null_fd;
 }
 
-/* Our end does not block; the program's is as it expects a pipe to be. */
+/*
+ * Neither end has O_NONBLOCK.  The program's is as it expects a pipe to be;
+ * ours is read when there is something, and by nobody else.
+ */
 static int
 run_pipe(int *ours, int *theirs)
 {
@@ -123,7 +125,7 @@ run_pipe(int *ours, int *theirs)
 		return -1;
 	*ours = fds[0];
 	*theirs = fds[1];
-	return fcntl(fds[0], F_SETFL, O_NONBLOCK);
+	return 0;
 }
 
 /* 0, or -1 with errno; what is open then, run_close() and the caller close. */
@@ -147,13 +149,17 @@ run_start(struct run *r)
 	struct child child = { script != NULL ? script : job->route->exec,
 	    job->env.vec,
 	    { -1, -1, -1, -1 }, &job->route->limits, &r->confine, job->slot };
-	int i, error = 0;
+	int i, pidfd = -1, error = 0;
 
 	if ((script != NULL &&
 	    script_check(job->route->scripts, script) == -1) ||
 	    run_open(r, child.fd) == -1 ||
-	    (r->pid = child_start(&child)) == -1)
+	    (r->pid = child_start(&child, &pidfd)) == -1)
 		error = errno;
+	else
+		r->ear[EAR_CHILD].fd = pidfd;
+	if (child.fd[CHILD_IN] == job->world->null_fd)
+		child.fd[CHILD_IN] = -1;
 	for (i = 0; i < CHILD_FD_N; i++)
 		close_fd(&child.fd[i]);
 	errno = error;
@@ -269,19 +275,6 @@ run_read(struct run *r, enum ear ear, size_t most)
 	if (n == 0 || (errno != EAGAIN && errno != EINTR))
 		close_fd(&r->ear[ear].fd);
 	return 0;
-}
-
-/* One that cannot be watched has to go: a bare pid cannot be polled. */
-static void
-run_watch(struct run *r)
-{
-	r->ear[EAR_CHILD].fd = pidfd_open(r->pid, 0);
-	if (r->ear[EAR_CHILD].fd != -1)
-		return;
-	response_fail(&r->job->response, "the program cannot be watched: %s",
-	    strerrordesc_np(errno));
-	run_check_response(r);
-	r->exited = true;
 }
 
 static bool
@@ -405,10 +398,6 @@ run_reap(struct run *r)
 static void
 run_finish(struct run *r)
 {
-	siginfo_t info;
-
-	while (waitid(P_PID, (id_t)r->pid, &info, WEXITED | WNOWAIT) == -1)
-		assert(errno == EINTR);
 	kill(-r->pid, SIGKILL);
 	kin_kill(&r->kin, SIGKILL);
 	kin_close(&r->kin);
@@ -497,7 +486,7 @@ exec_run(struct job *job)
 		run_close(&r);
 		return;
 	}
-	for (run_watch(&r); !r.exited; )
+	while (!r.exited)
 		run_turn(&r);
 	run_finish(&r);
 	run_judge(&r);

@@ -35,6 +35,7 @@ struct job_world {
 	const struct conf *conf;
 	unsigned int	 pool;		/* index in conf->pools */
 	int		 peer;		/* the master; blocking */
+	int		 null_fd;	/* /dev/null, to be read */
 };
 
 struct job {

@@ -32,6 +32,8 @@
 #include "daemon/worker/child.h"
 #include "daemon/worker/pool.h"
 
+#define FRAMES_PER_TURN	16
+
 struct worker {
 	struct conf	*conf;
 	struct slate	 slate;
@@ -179,8 +181,9 @@ worker_init(struct worker *w, const struct options *o)
 	} else {
 		close_memory();
 	}
+	world.null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	w->packet = malloc(FRAME_MAX);
-	if (w->packet == NULL || pool_init(&w->pool, &world, &w->slate,
+	if (world.null_fd == -1 || w->packet == NULL || pool_init(&w->pool, &world, &w->slate,
 	    module != NULL ? &w->module : NULL) == -1)
 		log_fatal("fatal error=%m");
 }
@@ -193,6 +196,7 @@ worker_fini(struct worker *w)
 		module_close(&w->module);
 	slate_unmap(&w->slate);
 	conf_free(w->conf);
+	close(w->pool.world.null_fd);
 	free(w->packet);
 }
 
@@ -235,7 +239,8 @@ worker_take(struct worker *w, const struct frame *f, int fd)
 	}
 }
 
-static void
+/* One frame.  False when there is none now. */
+static bool
 worker_receive(struct worker *w)
 {
 	int fds[SOCK_FDS_MAX], nfds;
@@ -246,7 +251,7 @@ worker_receive(struct worker *w)
 	n = sock_recv(ROLE_FD_PEER, w->packet, FRAME_MAX, MSG_DONTWAIT, fds,
 	    &nfds, &truncated);
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return;
+		return false;
 	if (n <= 0 && !truncated) {
 		log_debug("master-gone");
 		worker_die(w, 0);
@@ -260,6 +265,15 @@ worker_receive(struct worker *w)
 		log_error("frame-bad frame=%s", frame_name(f.kind));
 		worker_die(w, 1);
 	}
+	return true;
+}
+
+/* What is there, for a turn: the master has often sent more than one. */
+static void
+worker_hear(struct worker *w)
+{
+	for (int i = 0; i < FRAMES_PER_TURN && worker_receive(w); i++)
+		;
 }
 
 static void
@@ -278,7 +292,7 @@ worker_serve(struct worker *w)
 		if (fd[TERM].revents != 0)
 			worker_die(w, 0);
 		if (fd[MASTER].revents != 0)
-			worker_receive(w);
+			worker_hear(w);
 		else if (fd[IDLE].revents != 0)
 			return;
 	}

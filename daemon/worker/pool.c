@@ -2,6 +2,7 @@
  * pool - the threads of a worker, one job each.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -122,6 +123,22 @@ thread_map_stack(struct pool_thread *t, pthread_attr_t *attr)
 	return errno == 0 ? 0 : -1;
 }
 
+/*
+ * A thread that starts programs must take no signal while a child borrows
+ * its memory.  SIGCHLD nobody waits for: where it is blocked it is kept, and
+ * wakes the main thread; where it is not, it is dropped.
+ */
+static int
+thread_block_signals(pthread_attr_t *attr)
+{
+	sigset_t set;
+
+	sigfillset(&set);
+	sigdelset(&set, SIGCHLD);
+	errno = pthread_attr_setsigmask_np(attr, &set);
+	return errno == 0 ? 0 : -1;
+}
+
 static int
 thread_start(struct pool_thread *t)
 {
@@ -135,6 +152,8 @@ thread_start(struct pool_thread *t)
 		return -1;
 	pthread_attr_init(&attr);
 	ok = thread_map_stack(t, &attr);
+	if (ok == 0 && t->pool->module == NULL)
+		ok = thread_block_signals(&attr);
 	if (ok == 0 && (errno = pthread_create(&t->id, &attr, thread_main,
 	    t)) != 0)
 		ok = -1;
@@ -280,6 +299,7 @@ pool_follow(struct pool *pool, const struct frame *f)
 	if (t == NULL)
 		return;
 	job_follow(t->job, f->u.follow.on);
+	pool->feeds = true;
 	pthread_mutex_unlock(&t->lock);
 }
 
@@ -290,6 +310,8 @@ pool_feed(struct pool *pool)
 	bool any = false;
 	unsigned int i;
 
+	if (!pool->feeds)
+		return false;
 	for (i = 0; i < pool->nthreads; i++) {
 		t = &pool->threads[i];
 		pthread_mutex_lock(&t->lock);
@@ -299,7 +321,7 @@ pool_feed(struct pool *pool)
 		}
 		pthread_mutex_unlock(&t->lock);
 	}
-	return any;
+	return pool->feeds = any;
 }
 
 void

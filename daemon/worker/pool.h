@@ -39,6 +39,7 @@ struct pool {
 	size_t		 stack_bytes;
 	atomic_uint	 busy;		/* jobs not yet answered */
 	atomic_bool	 retiring;
+	bool		 feeds;		/* the main thread's: some are followed */
 	int		 idle_fd;	/* eventfd: retiring, and nothing is left */
 };
 
