@@ -5,7 +5,7 @@ import re
 from client import until
 
 
-def shows(browser, name, text, timeout=20):
+def shows(browser, name, text, timeout=60):
     """The element comes to say this; if not, what it says is the failure."""
     try:
         until(lambda: browser.text(name) == text, text, timeout)

@@ -35,7 +35,7 @@ from orders import Book, Order, conf_routes              # noqa: E402
 CHAPTER = 20
 SUBMITTERS, WATCHERS = 6, 2
 QUEUE = 300                 # small: then all comes to rest soon
-START_MAX = 10              # seconds; leftovers must not slow it down
+START_MAX = 30              # seconds; leftovers must not slow it down
 DEADLINE = 120              # for everything else that must happen at all
 
 # What is killed.  "all" is the machine's death, as far as processes go; "stop" kills

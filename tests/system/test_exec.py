@@ -213,7 +213,7 @@ def test_timeout_and_job_control(make, how):
     elif how == "kill worker":
         for worker in d.workers():
             os.kill(worker, 9)
-    until(lambda: not alive(below), "what timeout(1) started is gone", 10)
+    until(lambda: not alive(below), "what timeout(1) started is gone")
     d.wait_state(task, {"cancel": "cancelled", "time": "timed-out"}.get(how, "failed"))
 
 
@@ -238,7 +238,7 @@ def test_background_child_keeps_stdout(shared, server):
     answer = server.curl("/jobs/sh", body=code.encode())
     done = shared.wait(answer.id)
     assert done.body == b"done\n" and time.monotonic() - start < 10
-    until(lambda: not alive(int(open(out).read())), "the child is killed", 5)
+    until(lambda: not alive(int(open(out).read())), "the child is killed")
 
 
 def test_setsid_escapes(shared):

@@ -36,7 +36,7 @@ def test_says_nothing(make):
     silent = [connect(d.socket) for _ in range(200)]
     check_alive(d)
     for s in silent:
-        closed_within(s, 10)
+        closed_within(s, 30)
         s.close()
 
 
@@ -61,7 +61,7 @@ def test_body_stalls(make):
     d = make(body_deadline=1, max_tasks=1)
     with connect(d.socket) as s:
         s.sendall(scgi_head("POST", "/sh", length=100) + b"half")
-        data = closed_within(s, 10)
+        data = closed_within(s, 30)
     assert data == b"" or parse_cgi(data).status in (400, 408)
     check_alive(d)
 
@@ -88,7 +88,7 @@ def test_head_of_10_mb(shared):
                 s.sendall(data)
             except (BrokenPipeError, ConnectionResetError):
                 pass
-            answer = closed_within(s, 20)
+            answer = closed_within(s, 30)
             assert not answer or parse_cgi(answer).status in (400, 431)
     with connect(shared.socket) as s:
         s.sendall(b"10485760:")
@@ -110,7 +110,7 @@ def test_garbage(shared):
             try:
                 s.sendall(data)
                 s.shutdown(socket.SHUT_WR)
-                answer = closed_within(s, 20)
+                answer = closed_within(s, 30)
             except (BrokenPipeError, OSError):
                 continue
             assert not answer or parse_cgi(answer).status in (202, 400, 404, 405, 431), answer
@@ -160,7 +160,7 @@ def test_wrong_descriptors(make, tmp_path):
                 send_fds(s, head, pair)
             except OSError:
                 pass
-            closed_within(s, 20)
+            closed_within(s, 30)
         for n in {in_r, out_w, *opened} | ({in_w} if what == "write end as input" else set()):
             try:
                 os.close(n)
@@ -189,7 +189,7 @@ def test_descriptors_on_a_later_byte(make):
             s.shutdown(socket.SHUT_WR)
         except OSError:
             pass
-        closed_within(s, 20)
+        closed_within(s, 30)
     for fd in (in_r, in_w, out_w):
         os.close(fd)
     with open(out_r, "rb") as out:

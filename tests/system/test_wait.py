@@ -275,7 +275,7 @@ def test_drain_while_waiting(make, gate):               # noqa: F811
     submission = Asked(d.request, "POST", "/sh", gate.wait.encode(), **plain("wait=25"))
     until(lambda: held(d) == 2, "they wait")
     d.process.send_signal(signal.SIGTERM)
-    assert poll.get(10).status == 202 and submission.get(10).status == 202
+    assert poll.get(15).status == 202 and submission.get(15).status == 202
     gate.open()
     assert d.process.wait(30) == 0
 
