@@ -318,8 +318,7 @@ def test_journal(world, built, make):
         env={**d.env(), "JOURNAL_STREAM": f"{st.st_dev}:{st.st_ino}"}, cwd="/", start_new_session=True)
     theirs.close()
     try:
-        until(lambda: os.path.exists(d.socket) and d.get(f"/status/{NO_TASK}").status == 404,
-              "it serves")
+        until(d.serves, "it serves")
         answer = d.run("echo 'a\x1bb' >&2; echo $JOURNAL_STREAM >&2; exit 3\n")
         assert answer.status == 500
         # a journal that is stuck stops nobody
