@@ -100,7 +100,7 @@ log_refusal(const struct conn *c, enum problem problem, const char *detail,
 		return;
 	log_info("refused task=%s reason=%s method=%s path=%s detail=%s "
 	    "skipped=%lu", t != NULL ? task_id_text(t->id, id) : id,
-	    problem_names[problem], c->has_req ? c->req.method_name : "?",
+	    problems[problem].name, c->has_req ? c->req.method_name : "?",
 	    c->has_req ? c->req.path : "?", detail != NULL ? detail : "",
 	    skipped);
 }

@@ -1,8 +1,7 @@
 /*
  * problem - why deferd answers with a problem document (RFC 9457).
  *
- * The names stand in a document's `type`, behind "urn:deferd:problem:", and
- * are what refused requests are counted under.
+ * What such a document says stands in one table.
  */
 #ifndef DAEMON_MASTER_PROBLEM_H
 #define DAEMON_MASTER_PROBLEM_H
@@ -35,7 +34,14 @@ enum problem {
 /* Those before it refuse a request. */
 #define PROBLEM_REFUSAL_N	PROBLEM_TASK_FAILED
 
-/* "bad-request", ... */
-extern const char *const problem_names[PROBLEM_N];
+struct problem_text {
+	const char	*name;		/* the end of its type, and what it is counted under */
+	int		 status;
+	int		 retry_after_s;	/* 0: no such header */
+	const char	*title;
+	const char	*detail;	/* if whoever refuses has none */
+};
+
+extern const struct problem_text problems[PROBLEM_N];
 
 #endif

@@ -55,59 +55,6 @@
 #define LINK_INFIX	"/status/"
 #define TYPE_PREFIX	"urn:deferd:problem:"	/* names, listed in the manual */
 
-static const struct {
-	int		 status;
-	int		 retry_after_s;		/* 0: no such header */
-	const char	*title;
-	const char	*detail;		/* if the caller has none */
-} problems[PROBLEM_N] = {
-	[PROBLEM_BAD_REQUEST] = { 400, 0, "Bad request",
-	    "The request is malformed; no task was made." },
-	[PROBLEM_NO_SCRIPT] = { 403, 0, "Not a script",
-	    "What is there may not be run." },
-	[PROBLEM_CROSS_SITE] = { 403, 0, "Asked by another site",
-	    "A page of another site has made your browser ask for this; "
-	    "nothing was done." },
-	[PROBLEM_NO_ROUTE] = { 404, 0, "Nothing here",
-	    "Nothing is configured for this path." },
-	[PROBLEM_NO_TASK] = { 404, 0, "No such task",
-	    "There is no such task, or it has expired or was removed." },
-	[PROBLEM_METHOD] = { 405, 0, "Method not allowed",
-	    "This resource does not know the method; see Allow." },
-	[PROBLEM_BODY_LARGE] = { 413, 0, "Request body too large",
-	    "The request body is over the limit; no task was made." },
-	[PROBLEM_NOT_CONTROL] = { 421, 0, "Not the control socket",
-	    "What an operator asks came to the data socket, which is for web "
-	    "servers; nothing was done." },
-	[PROBLEM_KEY_REUSED] = { 422, 0,
-	    "The Idempotency-Key belongs to another request",
-	    "A task that asked for something else has this key already; "
-	    "no task was made." },
-	[PROBLEM_MANY] = { 429, 5, "Too many tasks of yours",
-	    "You have as many unfinished tasks as one client may have; "
-	    "no task was made." },
-	[PROBLEM_HEAD_LARGE] = { 431, 0, "Request head too large",
-	    "The request head is over the limit; no task was made." },
-	[PROBLEM_INTERNAL] = { 500, 0, "Internal error",
-	    "Something went wrong in deferd; its log says what." },
-	[PROBLEM_FULL] = { 503, 5, "Too much to do",
-	    "A limit is reached; no task was made. Try again later." },
-	[PROBLEM_STORE] = { 503, 10, "Tasks cannot be kept",
-	    "The task could not be stored; nothing was accepted." },
-	[PROBLEM_DRAINING] = { 503, 5, "Shutting down",
-	    "The service is being stopped; try again later." },
-	[PROBLEM_TASK_FAILED] = { 500, 0, "The task failed",
-	    "The task failed." },
-	[PROBLEM_TASK_TIMED_OUT] = { 504, 0, "The task timed out",
-	    "The task took longer than its time limit and was ended." },
-	[PROBLEM_TASK_CANCELLED] = { 410, 0, "The task was cancelled",
-	    "The task was cancelled before it finished." },
-	[PROBLEM_RANGE] = { 416, 0, "No such range",
-	    "The response ends before the range that was asked for." },
-	[PROBLEM_SETTINGS] = { 422, 0, "The settings are not as they should be",
-	    "The old settings stay." },
-};
-
 void
 answer_init(struct answer *a)
 {
@@ -349,7 +296,7 @@ problem_document(enum problem p, const char *detail, const struct task *task)
 	if (detail == NULL || *detail == '\0')
 		detail = problems[p].detail;
 	if (view_json_set(doc, "type",
-	    json_sprintf(TYPE_PREFIX "%s", problem_names[p])) ||
+	    json_sprintf(TYPE_PREFIX "%s", problems[p].name)) ||
 	    view_json_set(doc, "title", json_string(problems[p].title)) ||
 	    view_json_set(doc, "status", json_integer(problems[p].status)) ||
 	    view_json_set(doc, "detail",

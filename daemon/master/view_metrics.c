@@ -87,7 +87,7 @@ put_clients(struct expose *e, const struct stats_now *now)
 	expose_family(e, "deferd_requests_refused", EXPOSE_COUNTER, NULL,
 	    "Requests answered with a problem, by its name.");
 	for (int p = 0; p < PROBLEM_REFUSAL_N; p++)
-		expose_value(e, EXPOSE_LABELS({ "reason", problem_names[p] }),
+		expose_value(e, EXPOSE_LABELS({ "reason", problems[p].name }),
 		    (double)now->stats->refused[p]);
 }
 

@@ -127,7 +127,7 @@ refused_document(const uint64_t refused[PROBLEM_N])
 
 	for (int p = 0; p < PROBLEM_REFUSAL_N; p++)
 		failed = failed ||
-		    set_number(doc, problem_names[p], refused[p]);
+		    set_number(doc, problems[p].name, refused[p]);
 	return whole(doc, failed);
 }
 
