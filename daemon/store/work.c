@@ -321,11 +321,11 @@ work_pool_settle(struct work_pool *p)
 	struct timespec until;
 	bool settled;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += SETTLE_S;
 	pthread_mutex_lock(&p->lock);
-	while (p->nalone > 0 && pthread_cond_timedwait(&p->alone_ended,
-	    &p->lock, &until) == 0)
+	while (p->nalone > 0 && pthread_cond_clockwait(&p->alone_ended,
+	    &p->lock, CLOCK_MONOTONIC, &until) == 0)
 		;
 	settled = p->nalone == 0;
 	pthread_mutex_unlock(&p->lock);
