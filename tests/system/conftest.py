@@ -9,7 +9,7 @@ import pytest
 import servers
 from harness import PROGRAMS, World, find_build
 
-LATEST = 3600 if os.environ.get("DEFERD_LONG") == "1" else 150     # seconds for one test
+LATEST = 3600 if os.environ.get("DEFERD_LONG") == "1" else 600     # seconds for one test
 REQUIRE = os.environ.get("DEFERD_REQUIRE") == "1"     # nothing may be skipped for want of a program
 
 

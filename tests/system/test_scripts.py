@@ -9,6 +9,7 @@ itself.  So the two runs differ in nothing else.
 
 import base64
 import os
+import re
 import shutil
 
 import pytest
@@ -423,8 +424,9 @@ def page(answer: Answer):
     skip = {"date", "last-modified", "expires", "cache-control", "deferd-task", "deferd-state",
             "etag", "accept-ranges", "content-length", "transfer-encoding", "keep-alive",
             "connection", "referrer-policy", "vary"}
+    body = re.sub(rb"\d\d:\d\d:\d\d", b"hh:mm:ss", answer.body)     # man2html says when
     return (answer.status, sorted((n, v) for n, v in answer.headers if n.lower() not in skip),
-            answer.body)
+            body)
 
 
 @pytest.mark.parametrize("url", [
