@@ -141,16 +141,25 @@ buf_printf(struct buf *b, const char *fmt, ...)
 }
 
 int
-buf_texts(struct buf *b, const char *text, ...)
+buf_texts(struct buf *b, const char *first, ...)
 {
+	const char *text;
+	size_t len = 0;
 	va_list more;
-	int failed = 0;
+	char *to;
 
-	va_start(more, text);
-	for (; text != NULL && !failed; text = va_arg(more, const char *))
-		failed = buf_add(b, text, strlen(text));
+	va_start(more, first);
+	for (text = first; text != NULL; text = va_arg(more, const char *))
+		len += strlen(text);
 	va_end(more);
-	return failed;
+	if ((to = (char *)buf_space(b, len)) == NULL)
+		return -1;
+	va_start(more, first);
+	for (text = first; text != NULL; text = va_arg(more, const char *))
+		to = stpcpy(to, text);	/* its NUL has a place */
+	va_end(more);
+	buf_commit(b, len);
+	return 0;
 }
 
 int

@@ -48,8 +48,7 @@ int	buf_printf(struct buf *, const char *fmt, ...)
 
 /*
  * What is said for every request does not go through a format: strings, the
- * last one followed by NULL, and a number.  0, or -1 with errno, and then a
- * part of it may have been added.
+ * last one followed by NULL, and a number.  0, or -1 with errno.
  */
 int	buf_texts(struct buf *, const char *, ...)
 	__attribute__((warn_unused_result, sentinel));

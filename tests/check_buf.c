@@ -119,7 +119,9 @@ START_TEST(texts)
 	holds(&b, "abc");
 	ck_assert_int_eq(buf_texts(&b, "de", "more than fits", "f", NULL), -1);
 	ck_assert_int_eq(errno, EMSGSIZE);
-	holds(&b, "abcde");
+	holds(&b, "abc");
+	ck_assert_int_eq(buf_texts(&b, "defg", "h", NULL), 0);
+	holds(&b, "abcdefgh");
 	buf_fini(&b);
 }
 END_TEST
