@@ -144,17 +144,14 @@ def section_all(page, name):
 def test_problem_types():
     """Every `type` that an answer can have is listed with its status, and no other."""
     with open(os.path.join(SOURCE, "daemon/master/problem.c")) as f:
-        names = dict(re.findall(r'\[(PROBLEM_\w+)\]\s*=\s*"([a-z-]+)"', f.read()))
-    with open(os.path.join(SOURCE, "daemon/master/view.c")) as f:
-        rows = re.findall(r"\[(PROBLEM_\w+)\]\s*=\s*\{\s*(\d+),", f.read())
-    assert len(rows) == len(names) > 10
-    rows = [(status, names[row]) for row, status in rows]
+        rows = re.findall(r'\[PROBLEM_\w+\] = \{ "([a-z-]+)", (\d+),', f.read())
+    assert len(rows) > 10
     with open(os.path.join(SOURCE, "cgi/defer.c")) as f:
         door = re.findall(r'PROBLEM\("(\d+)",(?:\s*"[^"]*",){2}\s*"([a-z-]+)"', f.read())
     assert len(door) == 2
     said = re.findall(r"^\.It Li (\S+) Pq (\d+)$", section("deferd.8", "Problem documents"), re.M)
     assert len(said) == len(set(said))
-    assert {(name, status) for status, name in rows + door} == set(said)
+    assert set(rows) | {(name, status) for status, name in door} == set(said)
 
 
 def options(usage):
