@@ -295,16 +295,13 @@ problem_document(enum problem p, const char *detail, const struct task *task)
 
 	if (detail == NULL || *detail == '\0')
 		detail = problems[p].detail;
-	if (view_json_set(doc, "type",
-	    json_sprintf(TYPE_PREFIX "%s", problems[p].name)) ||
-	    view_json_set(doc, "title", json_string(problems[p].title)) ||
-	    view_json_set(doc, "status", json_integer(problems[p].status)) ||
-	    view_json_set(doc, "detail",
-	    view_json_text(detail, strlen(detail))) ||
-	    (task != NULL && view_json_set_id(doc, "task", task))) {
-		json_decref(doc);
-		return NULL;
-	}
+	view_json_set(&doc, "type",
+	    json_sprintf(TYPE_PREFIX "%s", problems[p].name));
+	view_json_set_text(&doc, "title", problems[p].title);
+	view_json_set(&doc, "status", json_integer(problems[p].status));
+	view_json_set_text(&doc, "detail", detail);
+	if (task != NULL)
+		view_json_set_id(&doc, "task", task);
 	return doc;
 }
 
@@ -470,7 +467,8 @@ set_waiting(struct answer *a, const struct task *task,
 	struct buf page;
 
 	buf_init(&page, VIEW_PAGE_MAX);
-	step(a, view_json_set(doc, "path", view_json_text(path, strlen(path))));
+	view_json_set_text(&doc, "path", path);
+	step(a, doc == NULL);
 	step(a, view_page_wait(&page, view_nonce(nonce), doc, task->changed_ms,
 	    now_ms, retry_s));
 	set_page(a, &page, nonce);
@@ -676,19 +674,16 @@ problem_of(enum task_state state)
 }
 
 /* What only an operator who asked for it (-d) shows to clients. */
-static int
-set_debug(json_t *doc, const struct store_outcome *o)
+static void
+set_debug(json_t **doc, const struct store_outcome *o)
 {
-	if (o->wait_status != -1 && WIFEXITED(o->wait_status) &&
-	    view_json_set(doc, "exit_status",
-	    json_integer(WEXITSTATUS(o->wait_status))))
-		return -1;
-	if (o->wait_status != -1 && WIFSIGNALED(o->wait_status) &&
-	    view_json_set(doc, "signal",
-	    json_integer(WTERMSIG(o->wait_status))))
-		return -1;
-	return view_json_set(doc, "stderr",
-	    view_json_text(o->log, o->log_len));
+	if (o->wait_status != -1 && WIFEXITED(o->wait_status))
+		view_json_set(doc, "exit_status",
+		    json_integer(WEXITSTATUS(o->wait_status)));
+	if (o->wait_status != -1 && WIFSIGNALED(o->wait_status))
+		view_json_set(doc, "signal",
+		    json_integer(WTERMSIG(o->wait_status)));
+	view_json_set(doc, "stderr", view_json_text(o->log, o->log_len));
 }
 
 static int
@@ -698,10 +693,8 @@ answer_unfortunate(struct answer *a, const struct task *task,
 	enum problem p = problem_of(task->state);
 	json_t *doc = problem_document(p, o->reason, task);
 
-	if (debug && doc != NULL && set_debug(doc, o)) {
-		json_decref(doc);
-		doc = NULL;
-	}
+	if (debug)
+		set_debug(&doc, o);
 	return answer_problem(a, p, doc, 0, task);
 }
 

@@ -1,24 +1,51 @@
 #include "config.h"
 
+#include <string.h>
 #include <time.h>
 
 #include "daemon/master/view_json.h"
-#include "ipc/buf.h"
 #include "ipc/utf8.h"
 
-int
-view_json_set(json_t *doc, const char *name, json_t *value)
+static void
+end_if(int failed, json_t **doc)
 {
-	return json_object_set_new(doc, name, value);
+	if (!failed)
+		return;
+	json_decref(*doc);
+	*doc = NULL;
 }
 
-int
-view_json_set_id(json_t *doc, const char *name, const struct task *task)
+void
+view_json_set(json_t **doc, const char *name, json_t *value)
+{
+	end_if(json_object_set_new(*doc, name, value), doc);
+}
+
+void
+view_json_append(json_t **list, json_t *value)
+{
+	end_if(json_array_append_new(*list, value), list);
+}
+
+void
+view_json_set_id(json_t **doc, const char *name, const struct task *task)
 {
 	char id[TASK_ID_TEXT];
 
-	return view_json_set(doc, name,
-	    json_string(task_id_text(task->id, id)));
+	view_json_set(doc, name, json_string(task_id_text(task->id, id)));
+}
+
+void
+view_json_set_number(json_t **doc, const char *name, uint64_t n)
+{
+	view_json_set(doc, name, json_integer((json_int_t)n));
+}
+
+void
+view_json_set_text(json_t **doc, const char *name, const char *text)
+{
+	view_json_set(doc, name, text != NULL ?
+	    view_json_text(text, strlen(text)) : json_null());
 }
 
 /* So many digits, and a byte behind them. */
@@ -51,13 +78,12 @@ view_json_time(int64_t unix_ms, char text[VIEW_JSON_TIME])
 	return text;
 }
 
-int
-view_json_set_time(json_t *doc, const char *name, int64_t unix_ms)
+void
+view_json_set_time(json_t **doc, const char *name, int64_t unix_ms)
 {
 	char text[VIEW_JSON_TIME];
 
-	return view_json_set(doc, name,
-	    json_string(view_json_time(unix_ms, text)));
+	view_json_set(doc, name, json_string(view_json_time(unix_ms, text)));
 }
 
 json_t *
@@ -83,4 +109,27 @@ view_json_text(const void *text, size_t len)
 		    buf_len(&clean));
 	buf_fini(&clean);
 	return json;
+}
+
+json_t *
+view_json_progress(int percent, const char *message)
+{
+	json_t *doc = json_object();
+
+	view_json_set(&doc, "percent", json_integer(percent));
+	view_json_set_text(&doc, "message", message);
+	return doc;
+}
+
+static int
+add(const char *text, size_t len, void *out)
+{
+	return buf_add(out, text, len);
+}
+
+int
+view_json_write(struct buf *out, const json_t *doc)
+{
+	return json_dump_callback(doc, add, out,
+	    JSON_COMPACT | JSON_REAL_PRECISION(12));
 }

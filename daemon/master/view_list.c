@@ -6,8 +6,6 @@
  */
 #include "config.h"
 
-#include <string.h>
-
 #include "daemon/master/view_json.h"
 #include "daemon/master/view_list.h"
 
@@ -63,36 +61,23 @@ view_list_fini(struct view_list *l)
 
 /* --- JSON ------------------------------------------------------------------ */
 
-static int
-set_text(json_t *doc, const char *name, const char *text)
+static void
+set_time(json_t **doc, const char *name, int64_t unix_ms)
 {
-	return view_json_set(doc, name, text != NULL ?
-	    view_json_text(text, strlen(text)) : json_null());
+	if (unix_ms != 0)
+		view_json_set_time(doc, name, unix_ms);
+	else
+		view_json_set(doc, name, json_null());
 }
 
-static int
-set_time(json_t *doc, const char *name, int64_t unix_ms)
-{
-	return unix_ms != 0 ? view_json_set_time(doc, name, unix_ms) :
-	    view_json_set(doc, name, json_null());
-}
-
-static int
-set_progress(json_t *doc, const struct view_progress *p)
-{
-	return view_json_set(doc, "progress", p == NULL ? json_null() :
-	    json_pack("{s:i, s:o}", "percent", p->percent, "message",
-	    view_json_text(p->message, strlen(p->message))));
-}
-
-static int
-set_response(json_t *doc, int status, uint64_t size)
+static void
+set_response(json_t **doc, int status, uint64_t size)
 {
 	bool has = status != 0;
 
-	return view_json_set(doc, "status", has ? json_integer(status) :
-	    json_null()) ||
-	    view_json_set(doc, "size", has ? json_integer((json_int_t)size) :
+	view_json_set(doc, "status", has ? json_integer(status) :
+	    json_null());
+	view_json_set(doc, "size", has ? json_integer((json_int_t)size) :
 	    json_null());
 }
 
@@ -101,31 +86,23 @@ document(const struct listed *t)
 {
 	json_t *doc = json_object();
 
-	if (view_json_set_id(doc, "id", t->task) ||
-	    set_text(doc, "link", t->link) ||
-	    set_text(doc, "state", task_state_names[t->task->state]) ||
-	    set_text(doc, "method", t->method) ||
-	    set_text(doc, "path", t->path) ||
-	    set_text(doc, "route", t->route) ||
-	    set_text(doc, "owner", t->owner) ||
-	    set_time(doc, "created", t->task->created_ms) ||
-	    set_time(doc, "started", t->started_ms) ||
-	    set_time(doc, "finished", t->finished_ms) ||
-	    set_time(doc, "expires", t->expires_ms) ||
-	    view_json_set(doc, "attempts", json_integer(t->task->attempt)) ||
-	    set_progress(doc, t->progress) ||
-	    set_response(doc, t->status, t->size) ||
-	    set_text(doc, "reason", t->reason)) {
-		json_decref(doc);
-		return NULL;
-	}
+	view_json_set_id(&doc, "id", t->task);
+	view_json_set_text(&doc, "link", t->link);
+	view_json_set_text(&doc, "state", task_state_names[t->task->state]);
+	view_json_set_text(&doc, "method", t->method);
+	view_json_set_text(&doc, "path", t->path);
+	view_json_set_text(&doc, "route", t->route);
+	view_json_set_text(&doc, "owner", t->owner);
+	set_time(&doc, "created", t->task->created_ms);
+	set_time(&doc, "started", t->started_ms);
+	set_time(&doc, "finished", t->finished_ms);
+	set_time(&doc, "expires", t->expires_ms);
+	view_json_set_number(&doc, "attempts", t->task->attempt);
+	view_json_set(&doc, "progress", t->progress == NULL ? json_null() :
+	    view_json_progress(t->progress->percent, t->progress->message));
+	set_response(&doc, t->status, t->size);
+	view_json_set_text(&doc, "reason", t->reason);
 	return doc;
-}
-
-static int
-add_json(const char *text, size_t len, void *out)
-{
-	return buf_add(out, text, len);
 }
 
 static int
@@ -140,8 +117,8 @@ json_task(struct view_list *l, const struct listed *t)
 	json_t *doc = document(t);
 	int failed;
 
-	failed = doc == NULL || buf_add(&l->out, ",", l->count > 0) ||
-	    json_dump_callback(doc, add_json, &l->out, JSON_COMPACT);
+	failed = buf_add(&l->out, ",", l->count > 0) ||
+	    view_json_write(&l->out, doc);
 	json_decref(doc);
 	return failed ? -1 : 0;
 }

@@ -1,29 +1,21 @@
 #include "config.h"
 
 #include <stdint.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "daemon/master/view_json.h"
 #include "daemon/master/view_operate.h"
 #include "daemon/master/view_stats.h"
 
+/* Takes the document, NULL too. */
 static int
-add(const char *text, size_t len, void *out)
-{
-	return buf_add(out, text, len);
-}
-
-/* Takes the document, NULL too; or -1 is `failed` already. */
-static int
-answer(struct answer *a, const struct request *req, json_t *doc, int failed)
+answer(struct answer *a, const struct request *req, json_t *doc)
 {
 	struct buf text;
+	int failed;
 
 	buf_init(&text, SIZE_MAX);
-	failed = failed ||
-	    json_dump_callback(doc, add, &text, JSON_COMPACT) ||
-	    buf_add(&text, "\n", 1) ||
+	failed = view_json_write(&text, doc) || buf_add(&text, "\n", 1) ||
 	    view_text(a, req, "application/json", &text);
 	buf_fini(&text);
 	json_decref(doc);
@@ -36,11 +28,11 @@ view_ping(struct answer *a, const struct request *req,
 {
 	json_t *doc = json_object();
 
-	return answer(a, req, doc,
-	    view_json_set(doc, "version", json_string(PACKAGE_VERSION)) ||
-	    view_json_set(doc, "pid", json_integer(getpid())) ||
-	    view_json_set(doc, "uptime", json_real((double)now->uptime_ms / 1e3)) ||
-	    view_json_set(doc, "state", json_string(view_stats_state(now))));
+	view_json_set(&doc, "version", json_string(PACKAGE_VERSION));
+	view_json_set(&doc, "pid", json_integer(getpid()));
+	view_json_set(&doc, "uptime", json_real((double)now->uptime_ms / 1e3));
+	view_json_set(&doc, "state", json_string(view_stats_state(now)));
+	return answer(a, req, doc);
 }
 
 int
@@ -49,9 +41,9 @@ view_reloaded(struct answer *a, const struct request *req,
 {
 	json_t *doc = json_object();
 
-	return answer(a, req, doc,
-	    view_json_set(doc, "generation", json_integer(generation)) ||
-	    view_json_set(doc, "needs_restart", json_string(needs_restart)));
+	view_json_set(&doc, "generation", json_integer(generation));
+	view_json_set(&doc, "needs_restart", json_string(needs_restart));
+	return answer(a, req, doc);
 }
 
 int
@@ -60,9 +52,8 @@ view_checked(struct answer *a, const struct request *req,
 {
 	json_t *doc = json_object();
 
-	return answer(a, req, doc,
-	    view_json_set(doc, "sound", sound == SOUND_UNKNOWN ? json_null() :
-	    json_boolean(sound == SOUND_YES)) ||
-	    view_json_set(doc, "report",
-	    view_json_text(report, strlen(report))));
+	view_json_set(&doc, "sound", sound == SOUND_UNKNOWN ? json_null() :
+	    json_boolean(sound == SOUND_YES));
+	view_json_set_text(&doc, "report", report);
+	return answer(a, req, doc);
 }
