@@ -13,15 +13,21 @@
 #define BIT(m)	(1u << (m))
 #define LOOK	(BIT(METHOD_GET) | BIT(METHOD_HEAD))
 
-/* A request with these variables: "NAME\0value\0NAME\0value\0". */
+/* A request with these variables: "NAME\0value\0NAME\0value\0"; until the next. */
 static struct request
 request(const char *path, enum conf_method method, const char *block,
     size_t len)
 {
+	static const char first[] = "CONTENT_LENGTH\0" "0\0" "SCGI\0" "1";
+	static char whole[512];
 	struct request req = { .path = (char *)path, .method = method };
+	const char *why = "";
 
-	req.scgi.block = block;
-	req.scgi.len = len;
+	ck_assert_uint_le(sizeof(first) + len, sizeof(whole));
+	memcpy(whole, first, sizeof(first));
+	memcpy(whole + sizeof(first), block, len);
+	ck_assert_msg(scgi_check(whole, sizeof(first) + len, &req.scgi, &why) ==
+	    SCGI_DONE, "%s", why);
 	return req;
 }
 
