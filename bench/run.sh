@@ -1,7 +1,10 @@
 #!/bin/sh
 # How fast deferd is beside what one would use otherwise: one command, one table.
 #
-#	bench/run.sh [ROW ...]		all rows, or these: bench/run.sh 1 4 10
+#	bench/run.sh [--markdown] [ROW ...]	all rows, or these: bench/run.sh 1 4 10
+#
+# With --markdown the table, and nothing else, is what it prints to stdout, with
+# the machine and the date below it: the "Results" of README.md.
 #
 # In a build directory it measures what is built there; elsewhere it builds in
 # build/, or in $BUILD.  It installs what it measures against (Debian's packages)
@@ -12,6 +15,7 @@
 #
 # RUNS		how often each side is measured, in turn (5); the median counts
 # SECONDS_EACH	how long (4)
+# ROW_SECONDS	after so many a row is given up (600)
 # QUICK		1: both as few as make sense
 #
 # Each row is a script, bench/rowN.sh.  It is run from the build directory (so
@@ -32,7 +36,9 @@
 #	what	comes last, with spaces
 #
 # The table has the medians of ours, theirs and ratio (each by itself); a row
-# that prints one line only has taken the median itself.  Anything else that a
+# that prints one line only has taken the median itself.  A row that fails, or
+# takes too long, stands there as not measured, with what it had; the next one is
+# measured all the same, and the status is 1 in the end.  Anything else that a
 # script prints must go to stderr.  Its status is 0 when it has measured, whatever
 # came out.  It kills what it has started when it ends; bench/common.sh has what
 # is needed for that, and for measuring in turn.
@@ -41,6 +47,8 @@ set -u
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/tests/packages.sh"
 
+markdown=0
+[ "${1-}" != --markdown ] || { markdown=1; shift; }
 all="1 2 3 4 5 6 7 8 9 10 11 12"
 lines=$(mktemp "${TMPDIR:-/tmp}/deferd-bench.XXXXXX")
 running=
@@ -68,18 +76,24 @@ build_here()
 # A row's lines come here, and go by as they do.
 run_row()
 {
-	setsid "$top/bench/row$1.sh" >"$lines.row" &
+	began=$(date +%s)
+	setsid timeout -k 30 "$ROW_SECONDS" "$top/bench/row$1.sh" >"$lines.row" &
 	running=$!
-	wait "$running" || echo "row $1: not measured, see above" >&2
+	wait "$running" || {
+		echo "row $1: not measured, see above"
+		echo "row=$1 ours=- theirs=- ratio=- wanted=- unit= what=not measured" >>"$lines.row"
+		status=1
+	}
 	running=
 	sed 's/ what=.*//; s/^/  /' "$lines.row"
+	echo "  $(($(date +%s) - began)) s"
 	cat "$lines.row" >>"$lines"
 	rm -f "$lines.row"
 }
 
 table()
 {
-	awk -f "$top/bench/table.awk" "$lines"
+	awk -v markdown="$markdown" -v made="$made" -f "$top/bench/table.awk" "$lines"
 }
 
 for row in ${*:-$all}; do
@@ -91,14 +105,20 @@ if [ -n "${QUICK:=}" ]; then
 else
 	: "${RUNS:=5}" "${SECONDS_EACH:=4}"
 fi
+: "${ROW_SECONDS:=600}"
 export QUICK RUNS SECONDS_EACH
+made=$("$top/bench/machine.sh")${QUICK:+, QUICK}
+[ "$markdown" = 0 ] || exec 3>&1 >&2
 
 # shellcheck disable=SC2086
 packages_need $packages_build $packages_bench || exit
 build_here
 make -s -j "$(nproc)" all || exit
+status=0
 for row in ${*:-$all}; do
 	echo "row $row"
 	run_row "$row"
 done
+[ "$markdown" = 0 ] || exec >&3
 table
+exit "$status"

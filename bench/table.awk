@@ -43,13 +43,27 @@ function verdict(x, wanted) {
 	says[row] = what
 }
 
+function print_line(r, what, ours, theirs, unit, x, least, word) {
+	if (markdown)
+		printf "| %s | %s | %s | %s | %s | %s | %s | %s |\n", r, what, ours, theirs, unit,
+			x, least, word == "ok" ? "yes" : word == "MISSED" ? "**no**" : word
+	else
+		printf "%-4s %-62s %9s %9s %-7s %7s %7s  %s\n", r, what, ours, theirs, unit,
+			x, least, word
+}
+
 END {
-	line = "%-4s %-62s %9s %9s %-7s %7s %7s  %s\n"
-	printf "\n" line, "row", "what", "ours", "theirs", "", "ratio", "wanted", ""
+	if (!markdown)
+		print ""
+	print_line("row", "what", "ours", "theirs", markdown ? "unit" : "", "ratio", "wanted",
+		markdown ? "holds" : "")
+	if (markdown)
+		print "|---|---|--:|--:|---|--:|--:|---|"
 	for (i = 1; i <= rows; i++) {
 		r = order[i]
 		x = median(ratio[r])
-		printf line, r, says[r], short(median(ours[r])), short(median(theirs[r])),
-			unit[r], sprintf("%.4g", x), wanted[r], verdict(x, wanted[r])
+		print_line(r, says[r], short(median(ours[r])), short(median(theirs[r])), unit[r],
+			x == "-" ? x : sprintf("%.4g", x), wanted[r], verdict(x, wanted[r]))
 	}
+	print "\nMade: " made "."
 }
