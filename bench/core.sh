@@ -101,3 +101,26 @@ line()
 {
 	echo "row=$row ours=$1 theirs=$2 ratio=$3 wanted=$wanted unit=$unit what=$what"
 }
+
+# Unix time in milliseconds of the latest "finished" of the last tasks
+last_finished()
+{
+	operate GET "/tasks" >"$dir/tasks"
+	date -d "$(grep -o '"finished":"[^"]*"' "$dir/tasks" | cut -d'"' -f4 | sort | tail -n 1)" +%s%3N
+}
+
+# drained PATH COUNT: tasks per second, from a queue that was filled while deferd
+# was paused: from the resume to the end of the last of them
+drained()
+{
+	operate POST /pause >"$dir/out"
+	before=$(tasks succeeded)
+	submit -n "$2" -t 600 -b 0 "$1" >"$dir/out"
+	began=$(date +%s%3N)
+	operate POST /resume >"$dir/out"
+	until [ "$(tasks succeeded)" -ge $((before + $2)) ]; do
+		[ "$(tasks failed)" = 0 ] || fail "a task has failed"
+		sleep 0.2
+	done
+	calc "$2 * 1000 / ($(last_finished) - $began)"
+}

@@ -1,34 +1,21 @@
 #!/bin/sh
 # How cost grows: with tasks kept, with clients that wait, and with threads; as
-# plots in doc/growth/, and the figures beside them.
+# plots in doc/growth/, the figures beside them, and a page that shows both.
 #
-#	bench/growth.sh [tasks | waiting | threads]
+#	bench/growth.sh [tasks | waiting | threads | page]
 #
-# From a build directory.  MOST is where each series ends (1000000, 10000, 512).
+# From a build directory; some 10 minutes.  MOST is where a series ends (1000000,
+# 10000, 512).  Queries and submissions are made one at a time, 1,000 for each point.
 . "$(dirname "$0")/common.sh"
 . "$bench/core.sh"
+. "$bench/million.sh"
 
 out=$top/doc/growth
+made=$("$bench/machine.sh")
+slow='route "/*" { module = "answer.so" env = { "ANSWER_SECONDS=86400" } max-running = 1 }'
 need deferctl bench/load bench/spawn bench/stamp bench/stamp.so
 bring answer.so bench/stamp bench/stamp.so
 mkdir -p "$out"
-
-# name, title, label of x, label of y, then what to plot; the figures are in $out/NAME.dat
-plot()
-{
-	gnuplot <<-END
-		set terminal svg size 640,400 font "sans-serif,12" background "white"
-		set output "$out/$1.svg"
-		set title "$2"
-		set xlabel "$3"
-		set ylabel "$4"
-		set logscale xy
-		set format x "10^{%L}"
-		set grid
-		set key left
-		plot $5
-	END
-}
 
 # from, to, factor
 series()
@@ -36,24 +23,126 @@ series()
 	awk "BEGIN { for (x = $1; x <= $2; x *= $3) print x }"
 }
 
-# A submission and a status query, one at a time, in a million less one steps.
-tasks_kept()
+# figures NAME COLUMN ...: begins $out/NAME.tsv
+figures()
 {
-	deferd_with memory 'workers = 1 threads = 2
-		route "/*" { module = "answer.so" env = { "ANSWER_SECONDS=86400" } max-running = 1 }'
-	echo "# tasks, us of a submission, us of a status, KiB of the master" >"$out/tasks.dat"
+	table=$out/$1.tsv
+	shift
+	echo "# $made" >"$table"
+	row "$@"
+}
+
+# FIGURE ...: a line of it
+row()
+{
+	echo "$*" | tr ' ' '\t' >>"$table"
+}
+
+# COLUMN: its figure in the first line of the table, in the last, and both
+first_of()
+{
+	awk -v column="$1" 'NR == 3 { print $column }' "$table"
+}
+
+last_of()
+{
+	awk -v column="$1" 'END { print $column }' "$table"
+}
+
+from_to()
+{
+	echo "$(first_of "$1") to $(last_of "$1")"
+}
+
+# COLUMN with KiB: how many bytes more for each step of the first column
+each()
+{
+	awk "BEGIN { printf \"%.0f\", ($(last_of "$1") - $(first_of "$1")) * 1024 / $(last_of 1) }"
+}
+
+# plot NAME TITLE X Y CURVES [MORE]: CURVES from $table, MORE is said to gnuplot before
+plot()
+{
+	gnuplot <<-END
+		set terminal svg size 760,460 font "sans-serif,13" background "white"
+		set output "$out/$1.svg"
+		set title "$2" font ",15"
+		set xlabel "$3"
+		set ylabel "$4"
+		set logscale xy
+		set format x "10^{%L}"
+		set format y "%.0f"
+		set grid
+		set key below
+		set datafile separator tab
+		set style data linespoints
+		set for [i=1:4] linetype i linewidth 2 pointtype 7 pointsize 0.6
+		table = "$table"
+		${6-}
+		plot $5
+	END
+}
+
+# 1,000 of them, one at a time: the median, in microseconds
+p50_of()
+{
+	submit -c 1 -n 1000 -t 60 "$@" >"$dir/one"
+	value p50_us <"$dir/one"
+}
+
+kib_of_master()
+{
+	echo $(($(memory_of_master) / 1024))
+}
+
+# -- tasks kept: the same daemon all the way in memory, a new one for each size on disk --
+
+kept_in_memory()
+{
+	deferd_with memory "workers = 1 threads = 2 $slow"
 	link=$(link_of /task) have=1
 	for n in $(series 1 "${MOST:-1000000}" 10); do
-		[ "$n" = "$have" ] || submit -n $((n - have)) -t 600 /task >"$dir/out"
-		submit -c 1 -n 1000 -t 10 -m GET -b 0 "$link" >"$dir/status"
-		memory=$(($(memory_of_master) / 1024))
-		submit -c 1 -n 1000 -t 10 /task >"$dir/submit"
-		have=$((n + 1000))
-		echo "$n $(value p50_us <"$dir/submit") $(value p50_us <"$dir/status") $memory" >>"$out/tasks.dat"
+		if [ "$n" -gt "$have" ]; then
+			submit -n $((n - have)) -t 600 /task >"$dir/out"
+			have=$n
+		fi
+		echo "$n $(kib_of_master) $(p50_of -m GET -b 0 "$link") $(p50_of /task)"
+		have=$((have + 1000))
 	done
-	plot tasks "tasks kept, memory store" tasks microseconds \
-		"'$out/tasks.dat' using 1:2 with linespoints title 'submission', '' using 1:3 with linespoints title 'status query'"
 }
+
+kept_on_disk()
+{
+	routes="workers = 1 threads = 2
+		route \"/quick\" { module = \"answer.so\" env = { \"ANSWER_SECONDS=0\" } } $slow"
+	for TASKS in $(series 1 "${MOST:-1000000}" 10); do
+		deferd_with sqlite "$routes"
+		stop_deferd
+		fill succeeded 1
+		again_with sqlite "$routes"
+		memory=$(kib_of_master) link=$(link_of /quick)
+		wait_finished "$link"
+		echo "$memory $(p50_of -m GET -b 0 -e 200 "$link") $(p50_of /task)"
+	done
+}
+
+tasks_kept()
+{
+	kept_in_memory >"$dir/memory"
+	kept_on_disk >"$dir/disk"
+	figures tasks tasks memory_kib memory_status_us memory_submit_us \
+		sqlite_kib sqlite_fetch_us sqlite_submit_us
+	paste -d ' ' "$dir/memory" "$dir/disk" | tr ' ' '\t' >>"$table"
+	plot tasks "Tasks kept: a submission takes $(from_to 4) µs in memory, $(from_to 7) µs on disk" \
+		"tasks kept" "microseconds (median)" \
+		"table using 1:7 title 'submission, SQLite', '' using 1:6 title 'fetch of a result, SQLite', \
+		'' using 1:4 title 'submission, memory', '' using 1:3 title 'status query, memory'"
+	plot memory "Tasks kept: $(each 2) bytes of memory a queued task, $(each 5) a finished one on disk" \
+		"tasks kept" "KiB of the master" \
+		"table using 1:2 title 'memory store, requests of 1.3 KB', '' using 1:5 title 'SQLite'"
+}
+
+# -- clients that wait -------------------------------------------------------------
 
 # How many do, as deferd has it
 waiting()
@@ -62,12 +151,12 @@ waiting()
 		sed -n 's/.*"waiting":\([0-9]*\),.*/\1/p'
 }
 
-# A status query, while so many wait for a task.
+# A status query, while so many wait for a task
 waiting_clients()
 {
-	deferd_with memory 'workers = 1 threads = 2 max-waiting = 20000 max-connections = 20000
-		route "/*" { module = "answer.so" env = { "ANSWER_SECONDS=86400" } max-running = 1 }'
-	echo "# waiting, us of a status: median, 99 % are below; KiB of the master" >"$out/waiting.dat"
+	deferd_with memory "workers = 1 threads = 2
+		max-waiting = 20000 max-connections = 20000 $slow"
+	figures waiting clients memory_kib status_p50_us status_p99_us
 	link=$(link_of /task)
 	for n in $(series 1 "${MOST:-10000}" 10); do
 		spawn waiters "$build/bench/load" -s "$dir/deferd.sock" -c "$n" -t 600 -m GET -b 0 \
@@ -75,47 +164,91 @@ waiting_clients()
 		until [ "$(waiting)" -ge "$n" ]; do
 			sleep 0.1
 		done
-		submit -c 1 -n 1000 -t 10 -m GET -b 0 "$link" >"$dir/status"
-		echo "$n $(value p50_us <"$dir/status") $(value p99_us <"$dir/status")" \
-			"$(($(memory_of_master) / 1024))" >>"$out/waiting.dat"
+		median=$(p50_of -m GET -b 0 "$link")
+		row "$n" "$(kib_of_master)" "$median" "$(value p99_us <"$dir/one")"
 		terminate "$waiters"
 	done
-	plot waiting "clients that wait for a task" clients microseconds \
-		"'$out/waiting.dat' using 1:2 with linespoints title 'status query, median', '' using 1:3 with linespoints title '99th percentile'"
+	plot waiting "Clients that wait: a status query takes $(from_to 3) µs meanwhile" \
+		"clients that wait for a task" "microseconds" \
+		"table using 1:4 title 'status query, 99th percentile', '' using 1:3 title 'median'"
 }
 
-# drained PATH COUNT: tasks per second, from a queue that was filled before
-drained()
+# -- threads -----------------------------------------------------------------------
+
+# COMMAND ...: the median of what it prints three times
+thrice()
 {
-	operate POST /pause >"$dir/out"
-	before=$(tasks succeeded)
-	submit -n "$2" -t 60 -b 0 "$1" >"$dir/out"
-	began=$(date +%s%N)
-	operate POST /resume >"$dir/out"
-	until [ "$(tasks succeeded)" -ge $((before + $2)) ]; do
-		sleep 0.02
-	done
-	awk "BEGIN { printf \"%d\", $2 * 1e9 / ($(date +%s%N) - $began) }"
+	for _ in 1 2 3; do
+		printf '%.0f\n' "$("$@")"
+	done | median
+}
+
+bare()
+{
+	"$build/bench/spawn" rate "$1" "$2" "$build/bench/stamp" | value per_s
 }
 
 threads_of_a_worker()
 {
-	echo "# threads, tasks per s: module, program, bare vfork + exec + wait" >"$out/threads.dat"
+	figures threads threads modules_per_s programs_per_s bare_per_s
 	for n in $(series 1 "${MOST:-512}" 2); do
 		deferd_with memory "workers = 1 threads = $n
 			route \"/module\" { module = \"stamp.so\" }
 			route \"/exec\" { exec = \"$dir/bin/stamp\" }"
-		echo "$n $(drained /module 5000) $(drained /exec 3000)" \
-			"$("$build/bench/spawn" rate "$n" 3000 "$build/bench/stamp" | value per_s)" >>"$out/threads.dat"
+		row "$n" "$(thrice drained /module 10000)" "$(thrice drained /exec 3000)" \
+			"$(thrice bare "$n" 3000)"
 	done
-	plot threads "threads of one worker" threads "tasks per second" \
-		"'$out/threads.dat' using 1:2 with linespoints title 'module', '' using 1:3 with linespoints title 'program', '' using 1:4 with linespoints title 'bare vfork + exec + wait'"
+	plot threads "Threads: $(first_of 3) programs per second with 1, $(last_of 3) with $(last_of 1), on $cores cores" \
+		"threads of one worker" "tasks per second" \
+		"table using 1:2 title 'module', '' using 1:3 title 'program', \
+		'' using 1:4 title 'bare vfork + exec + wait'" \
+		"set logscale x 2; set format x '%.0f'"
+}
+
+# -- the page ----------------------------------------------------------------------
+
+# file.tsv: as a table of Markdown
+markdown()
+{
+	awk -F '\t' '
+	NR == 1	{ made = substr($0, 3); next }
+		{ for (i = 1; i <= NF; i++) printf "| %s ", $i; print "|" }
+	NR == 2	{ for (i = 1; i <= NF; i++) printf "|--:"; print "|" }
+	END	{ printf "\nMade: %s.\n", made }' "$1"
+}
+
+# NAME HEADING PLOT ...: what is known of it
+section()
+{
+	[ -e "$out/$1.tsv" ] || return 0
+	figures=$out/$1.tsv
+	printf '\n## %s\n\n' "$2"
+	shift 2
+	for plot; do
+		printf '![%s](%s.svg)\n\n' "$plot" "$plot"
+	done
+	markdown "$figures"
+}
+
+page()
+{
+	{
+		echo "# How cost grows"
+		echo
+		echo "Made by \`bench/growth.sh\`; not edited by hand. Each figure is what one client sees that asks"
+		echo "1,000 times, one at a time, over the socket (no web server); \`_us\` are microseconds."
+		section tasks "Tasks kept" tasks memory
+		section waiting "Clients that wait for a task" waiting
+		section threads "Threads of one worker" threads
+	} >"$out/README.md"
 }
 
 case ${1-all} in
 tasks)	tasks_kept ;;
 waiting) waiting_clients ;;
 threads) threads_of_a_worker ;;
+page)	;;
 all)	tasks_kept; waiting_clients; threads_of_a_worker ;;
-*)	echo "usage: $0 [tasks | waiting | threads]" >&2; exit 2 ;;
+*)	echo "usage: $0 [tasks | waiting | threads | page]" >&2; exit 2 ;;
 esac
+page

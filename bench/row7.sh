@@ -15,25 +15,9 @@ bring bench/stamp
 # So many that they take about as long as they should; more when it is known.
 count=$((5000 * SECONDS_EACH))
 
-# Unix time in milliseconds of the latest "finished" of the last tasks
-last_finished()
-{
-	operate GET "/tasks" >"$dir/tasks"
-	date -d "$(grep -o '"finished":"[^"]*"' "$dir/tasks" | cut -d'"' -f4 | sort | tail -n 1)" +%s%3N
-}
-
 ours()
 {
-	operate POST /pause >"$dir/out"
-	before=$(tasks succeeded)
-	submit -n "$count" -t 600 -b 0 /run >"$dir/out"
-	began=$(date +%s%3N)
-	operate POST /resume >"$dir/out"
-	until [ "$(tasks succeeded)" -ge $((before + count)) ]; do
-		[ "$(tasks failed)" = 0 ] || fail "a task has failed"
-		sleep 0.2
-	done
-	calc "$count * 1000 / ($(last_finished) - $began)"
+	drained /run "$count"
 }
 
 theirs()
