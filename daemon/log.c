@@ -39,6 +39,14 @@ static enum log_level log_max = LOG_L_INFO;
 
 static atomic_ulong lost;
 
+enum log_level
+log_first_level(bool debug, bool foreground)
+{
+	if (debug)
+		return LOG_L_DEBUG;
+	return foreground ? LOG_L_INFO : LOG_L_WARN;
+}
+
 void
 log_init(const char *role, bool background, enum log_level max)
 {

@@ -45,6 +45,10 @@ enum log_level { LOG_L_ERROR, LOG_L_WARN, LOG_L_INFO, LOG_L_DEBUG, LOG_L_N };
  */
 void	log_init(const char *role, bool background, enum log_level max);
 
+/* On its way into the background a daemon is silent, unless it fails. */
+enum log_level
+	log_first_level(bool debug, bool foreground);
+
 /*
  * Conversions: %s, %.*s (so many bytes, with any NUL among them), %m, d and
  * u (also with l, ll, z), and %.3f for seconds.  errno stays.

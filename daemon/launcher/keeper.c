@@ -28,6 +28,14 @@ keeper_now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+void
+keeper_set_state(struct keeper *k, enum keeper_state state)
+{
+	assert(state >= k->state || (k->state == KEEPER_RESTARTING &&
+	    state == KEEPER_SERVING));
+	k->state = state;
+}
+
 /* -- frames to the master ---------------------------------------------------- */
 
 /* A master that missed a frame knows too little to go on. */
@@ -123,7 +131,7 @@ on_ready(struct keeper *k)
 		log_info("serving socket=%s", k->places.listen.path);
 	k->master_ready = true;
 	if (k->state == KEEPER_STARTING) {
-		k->state = KEEPER_SERVING;
+		keeper_set_state(k, KEEPER_SERVING);
 		leave_terminal(k);
 	}
 	if (k->state == KEEPER_SERVING)
@@ -280,7 +288,7 @@ turn(struct keeper *k)
 int
 keeper_run(struct keeper *k)
 {
-	k->state = KEEPER_STARTING;
+	keeper_set_state(k, KEEPER_STARTING);
 	k->first = k->settings.conf;
 	k->heir = (struct settings){ .fd = -1 };
 	link_init(&k->link);

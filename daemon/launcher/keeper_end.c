@@ -40,7 +40,7 @@ kill_workers(struct keeper *k)
 void
 keeper_end(struct keeper *k, int exit_status)
 {
-	k->state = KEEPER_ENDING;
+	keeper_set_state(k, KEEPER_ENDING);
 	k->exit_status = exit_status;
 	if (k->master)
 		kill(k->master, SIGKILL);
@@ -98,7 +98,7 @@ master_died(struct keeper *k)
 		else
 			keeper_end(k, status != 0);
 	} else if (k->state == KEEPER_RESTARTING) {
-		k->state = KEEPER_SERVING;
+		keeper_set_state(k, KEEPER_SERVING);
 		kill_workers(k);
 	} else {
 		backoff_died(&k->master_backoff, k->master_started_ms,

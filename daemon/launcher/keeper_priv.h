@@ -26,6 +26,9 @@ struct keeper_worker {
 
 int64_t	keeper_now_ms(void);	/* monotonic */
 
+/* Forward only, but from RESTARTING back to SERVING. */
+void	keeper_set_state(struct keeper *, enum keeper_state);
+
 /* A master that missed a frame knows too little to go on: it is restarted. */
 void	keeper_tell(struct keeper *, const struct frame *, const int *fds,
 	    int nfds);

@@ -209,7 +209,7 @@ begin_drain(struct keeper *k)
 		return;
 	log_info("stopping");
 	notify(&k->notify, "STOPPING=1\nSTATUS=Draining");
-	k->state = KEEPER_DRAINING;
+	keeper_set_state(k, KEEPER_DRAINING);
 	if (k->master)
 		keeper_send_drain(k);
 	else
@@ -259,7 +259,7 @@ begin_restart(struct keeper *k)
 	if (!k->master)
 		return;
 	notify(&k->notify, "STATUS=Restarting");
-	k->state = KEEPER_RESTARTING;
+	keeper_set_state(k, KEEPER_RESTARTING);
 	keeper_send_drain(k);
 }
 

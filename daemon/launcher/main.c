@@ -155,15 +155,6 @@ clean_descriptors(const struct inherit *in)
 	umask(022);
 }
 
-/* On its way into the background a daemon is silent, unless it fails. */
-static enum log_level
-log_level(const struct options *o)
-{
-	if (o->debug)
-		return LOG_L_DEBUG;
-	return o->foreground ? LOG_L_INFO : LOG_L_WARN;
-}
-
 static void
 find_user(struct spawn_user *user, const char *setting, const char *name)
 {
@@ -265,7 +256,7 @@ main(int argc, char **argv)
 		log_fatal("fatal variable=LISTEN_FDS error=%s",
 		    "there are no such descriptors");
 	read_options(&o, argc, argv);
-	log_init("deferd", false, log_level(&o));
+	log_init("deferd", false, log_first_level(o.debug, o.foreground));
 	if (settings_read(&k.settings, o.path, o.socket, error) < 0)
 		log_fatal("fatal error=%s", error);
 	k.path = o.path;

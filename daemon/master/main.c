@@ -311,15 +311,6 @@ start(struct master *m)
 		log_fatal("fatal error=%m");
 }
 
-/* On its way into the background a daemon is silent, unless it fails. */
-static enum log_level
-first_level(const struct master *m)
-{
-	if (m->debug)
-		return LOG_L_DEBUG;
-	return m->foreground ? LOG_L_INFO : LOG_L_WARN;
-}
-
 /* From here on nobody reads our stderr, but for who asked to see it. */
 static void
 leave_terminal(const struct master *m)
@@ -369,7 +360,8 @@ main(int argc, char **argv)
 	struct master m = { .status = EXIT_SUCCESS };
 
 	read_options(&m, argc, argv);
-	log_init(ROLE_MASTER_PROGRAM, false, first_level(&m));
+	log_init(ROLE_MASTER_PROGRAM, false,
+	    log_first_level(m.debug, m.foreground));
 	jail_close_memory();
 	ignore_signals();
 	raise_descriptor_limit();

@@ -134,9 +134,9 @@ settle_slot(struct proc *p, struct job *job, const struct conf_route *r)
 	return s;
 }
 
-/* False if the job has to wait for a slot. */
-bool
-proc_place(struct proc *p, struct job *job)
+/* Sends a held job to a slot, or ends it; false if it has to wait for one. */
+static bool
+dispatch(struct proc *p, struct job *job)
 {
 	const struct conf_route *r = p->events.route(job, p->events.arg);
 	struct proc_result result = { .end = PROC_DROPPED };
@@ -174,14 +174,14 @@ proc_close_fds(const struct frame *f, const int *fds)
 
 /* Who waits here is running as far as the store knows, and comes first. */
 static void
-place_waiting(struct proc *p)
+dispatch_waiting(struct proc *p)
 {
 	struct job *list = p->waiting, *job, *tmp;
 
 	p->waiting = NULL;
 	DL_FOREACH_SAFE(list, job, tmp) {
 		DL_DELETE(list, job);
-		if (!proc_place(p, job))
+		if (!dispatch(p, job))
 			DL_APPEND(p->waiting, job);
 	}
 }
@@ -189,7 +189,7 @@ place_waiting(struct proc *p)
 void
 proc_make_room(struct proc *p)
 {
-	place_waiting(p);
+	dispatch_waiting(p);
 	p->events.room(p->events.arg);
 }
 
@@ -222,14 +222,14 @@ proc_free_job(struct proc *p, struct job **jobp)
 		slot_free(job->slot);
 	HASH_DELETE(hh, p->jobs, job);
 	job_free(job);
-	place_waiting(p);
+	dispatch_waiting(p);
 }
 
 void
 proc_run(struct proc *p, struct job *job)
 {
 	job->held = true;
-	if (!proc_place(p, job))
+	if (!dispatch(p, job))
 		DL_APPEND(p->waiting, job);
 }
 
@@ -245,7 +245,7 @@ proc_cancel(struct proc *p, struct job *job)
 		DL_DELETE(p->waiting, job);
 		proc_job_end(p, job, &result);
 	} else if (job->slot->state == SLOT_RESERVED) {
-		return;		/* proc_place() will see that it is over */
+		return;		/* dispatch() will see that it is over */
 	} else if (job->slot->worker->is_module) {
 		slot_warn(job->slot, grace_s);
 	} else {

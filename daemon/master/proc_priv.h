@@ -79,9 +79,6 @@ struct proc {
 
 /* --- proc.c, proc_launcher.c -------------------------------------------------- */
 
-/* Sends a held job to a slot, or ends it; false if it has to wait for one. */
-bool	proc_place(struct proc *, struct job *);
-
 /* Closes the descriptors of a frame that nobody wanted. */
 void	proc_close_fds(const struct frame *, const int *fds);
 
