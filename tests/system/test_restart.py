@@ -372,10 +372,11 @@ def test_killed_together_and_started_at_once(make):
     """The socket of a daemon that is just dying is no reason not to start"""
     d = make(routes=ROUTES)
     for _ in range(3 if SANITIZED else 10):
-        master = d.master()
-        os.kill(d.launcher(), signal.SIGKILL)
+        launcher, master = d.launcher(), d.master()
+        os.kill(launcher, signal.SIGKILL)
         os.kill(master, signal.SIGKILL)
-        d.process = None                # nobody waits for it yet
+        os.waitid(os.P_PID, launcher, os.WEXITED | os.WNOWAIT)  # a signal is not yet a death
+        d.process = None                # nobody reaps it yet
         d.start()
 
 
