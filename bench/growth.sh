@@ -4,8 +4,9 @@
 #
 #	bench/growth.sh [tasks | waiting | threads | page]
 #
-# From a build directory; some 10 minutes.  MOST is where a series ends (1000000,
-# 10000, 512).  Queries and submissions are made one at a time, 1,000 for each point.
+# From a build directory; some 10 minutes.  "page" only draws again what was
+# measured.  MOST is where a series ends (1000000, 10000, 512).  Queries, 10,000
+# for a point, and submissions, 1,000, are made one at a time.
 . "$(dirname "$0")/common.sh"
 . "$bench/core.sh"
 . "$bench/million.sh"
@@ -38,7 +39,7 @@ row()
 	echo "$*" | tr ' ' '\t' >>"$table"
 }
 
-# COLUMN: its figure in the first line of the table, in the last, and both
+# COLUMN: its figure in the first line of the table, in the last, and both in words
 first_of()
 {
 	awk -v column="$1" 'NR == 3 { print $column }' "$table"
@@ -51,7 +52,20 @@ last_of()
 
 from_to()
 {
-	echo "$(first_of "$1") to $(last_of "$1")"
+	echo "$(first_of "$1") µs with $(thousands "$(first_of 1)"), $(last_of "$1") µs with $(thousands "$(last_of 1)")"
+}
+
+thousands()
+{
+	echo "$1" | sed -e ':more' -e 's/^\([0-9]*[0-9]\)\([0-9]\{3\}\)/\1,\2/' -e 't more'
+}
+
+# For the x axis: 1, 10 ... with commas
+decades()
+{
+	for n in $(series 1 10000000 10); do
+		printf '"%s" %s, ' "$(thousands $n)" $n
+	done | sed 's/, $//'
 }
 
 # COLUMN with KiB: how many bytes more for each step of the first column
@@ -67,11 +81,12 @@ plot()
 		set terminal svg size 760,460 font "sans-serif,13" background "white"
 		set output "$out/$1.svg"
 		set title "$2" font ",15"
-		set xlabel "$3"
+		set xlabel "$3" offset 0,0.5
 		set ylabel "$4"
 		set logscale xy
-		set format x "10^{%L}"
-		set format y "%.0f"
+		set xtics ($(decades))
+		set format y "%g"
+		set rmargin 5
 		set grid
 		set key below
 		set datafile separator tab
@@ -83,10 +98,10 @@ plot()
 	END
 }
 
-# 1,000 of them, one at a time: the median, in microseconds
+# COUNT of them, one at a time: the median, in microseconds
 p50_of()
 {
-	submit -c 1 -n 1000 -t 60 "$@" >"$dir/one"
+	submit -c 1 -t 60 -n "$@" >"$dir/one"
 	value p50_us <"$dir/one"
 }
 
@@ -106,7 +121,7 @@ kept_in_memory()
 			submit -n $((n - have)) -t 600 /task >"$dir/out"
 			have=$n
 		fi
-		echo "$n $(kib_of_master) $(p50_of -m GET -b 0 "$link") $(p50_of /task)"
+		echo "$n $(kib_of_master) $(p50_of 10000 -m GET -b 0 "$link") $(p50_of 1000 /task)"
 		have=$((have + 1000))
 	done
 }
@@ -122,7 +137,7 @@ kept_on_disk()
 		again_with sqlite "$routes"
 		memory=$(kib_of_master) link=$(link_of /quick)
 		wait_finished "$link"
-		echo "$memory $(p50_of -m GET -b 0 -e 200 "$link") $(p50_of /task)"
+		echo "$memory $(p50_of 10000 -m GET -b 0 -e 200 "$link") $(p50_of 1000 /task)"
 	done
 }
 
@@ -133,13 +148,6 @@ tasks_kept()
 	figures tasks tasks memory_kib memory_status_us memory_submit_us \
 		sqlite_kib sqlite_fetch_us sqlite_submit_us
 	paste -d ' ' "$dir/memory" "$dir/disk" | tr ' ' '\t' >>"$table"
-	plot tasks "Tasks kept: a submission takes $(from_to 4) µs in memory, $(from_to 7) µs on disk" \
-		"tasks kept" "microseconds (median)" \
-		"table using 1:7 title 'submission, SQLite', '' using 1:6 title 'fetch of a result, SQLite', \
-		'' using 1:4 title 'submission, memory', '' using 1:3 title 'status query, memory'"
-	plot memory "Tasks kept: $(each 2) bytes of memory a queued task, $(each 5) a finished one on disk" \
-		"tasks kept" "KiB of the master" \
-		"table using 1:2 title 'memory store, requests of 1.3 KB', '' using 1:5 title 'SQLite'"
 }
 
 # -- clients that wait -------------------------------------------------------------
@@ -164,13 +172,10 @@ waiting_clients()
 		until [ "$(waiting)" -ge "$n" ]; do
 			sleep 0.1
 		done
-		median=$(p50_of -m GET -b 0 "$link")
+		median=$(p50_of 10000 -m GET -b 0 "$link")
 		row "$n" "$(kib_of_master)" "$median" "$(value p99_us <"$dir/one")"
 		terminate "$waiters"
 	done
-	plot waiting "Clients that wait: a status query takes $(from_to 3) µs meanwhile" \
-		"clients that wait for a task" "microseconds" \
-		"table using 1:4 title 'status query, 99th percentile', '' using 1:3 title 'median'"
 }
 
 # -- threads -----------------------------------------------------------------------
@@ -198,11 +203,36 @@ threads_of_a_worker()
 		row "$n" "$(thrice drained /module 10000)" "$(thrice drained /exec 3000)" \
 			"$(thrice bare "$n" 3000)"
 	done
-	plot threads "Threads: $(first_of 3) programs per second with 1, $(last_of 3) with $(last_of 1), on $cores cores" \
+}
+
+# -- the plots, of the figures that there are --------------------------------------
+
+draw_tasks()
+{
+	plot tasks "A submission takes $(from_to 4) tasks kept (SQLite: $(first_of 7) and $(last_of 7))" \
+		"tasks kept" "median, microseconds" \
+		"table using 1:7 title 'submission, SQLite', '' using 1:6 title 'result fetched, SQLite', \
+		'' using 1:4 title 'submission, memory', '' using 1:3 title 'status query, memory'"
+	plot memory "The master needs $(each 5) bytes a task kept in SQLite, $(each 2) in memory, requests and all" \
+		"tasks kept" "memory of the master, MiB" \
+		"table using 1:(\$2/1024) title 'queued, memory store, requests of 1.3 KB', \
+		'' using 1:(\$5/1024) title 'finished, SQLite'"
+}
+
+draw_waiting()
+{
+	plot waiting "A status query takes $(from_to 3) clients that wait" \
+		"clients that wait for a task" "status query, microseconds" \
+		"table using 1:4 title '99th percentile', '' using 1:3 title 'median'"
+}
+
+draw_threads()
+{
+	plot threads "$(thousands "$(first_of 3)") programs per second with 1 thread, $(thousands "$(last_of 3)") with $(last_of 1), on $cores cores" \
 		"threads of one worker" "tasks per second" \
 		"table using 1:2 title 'module', '' using 1:3 title 'program', \
 		'' using 1:4 title 'bare vfork + exec + wait'" \
-		"set logscale x 2; set format x '%.0f'"
+		"set logscale x 2; set xtics 2; set format x '%.0f'"
 }
 
 # -- the page ----------------------------------------------------------------------
@@ -220,27 +250,26 @@ markdown()
 # NAME HEADING PLOT ...: what is known of it
 section()
 {
-	[ -e "$out/$1.tsv" ] || return 0
-	figures=$out/$1.tsv
+	table=$out/$1.tsv
+	[ -e "$table" ] || return 0
+	"draw_$1"
 	printf '\n## %s\n\n' "$2"
 	shift 2
 	for plot; do
 		printf '![%s](%s.svg)\n\n' "$plot" "$plot"
 	done
-	markdown "$figures"
+	markdown "$table"
 }
 
 page()
 {
-	{
-		echo "# How cost grows"
-		echo
-		echo "Made by \`bench/growth.sh\`; not edited by hand. Each figure is what one client sees that asks"
-		echo "1,000 times, one at a time, over the socket (no web server); \`_us\` are microseconds."
-		section tasks "Tasks kept" tasks memory
-		section waiting "Clients that wait for a task" waiting
-		section threads "Threads of one worker" threads
-	} >"$out/README.md"
+	echo "# How cost grows"
+	echo
+	echo "Made by \`bench/growth.sh\`; not edited by hand. Each figure is what one client sees that asks"
+	echo "again and again over the socket, without a web server; \`_us\` are microseconds."
+	section tasks "Tasks kept" tasks memory
+	section waiting "Clients that wait for a task" waiting
+	section threads "Threads of one worker" threads
 }
 
 case ${1-all} in
@@ -251,4 +280,4 @@ page)	;;
 all)	tasks_kept; waiting_clients; threads_of_a_worker ;;
 *)	echo "usage: $0 [tasks | waiting | threads | page]" >&2; exit 2 ;;
 esac
-page
+page >"$out/README.md"
