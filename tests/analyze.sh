@@ -93,10 +93,11 @@ cppcheck_all()
 # Not asked for: quotes around a variable that is a list of words; `a && b ||
 # give_up`, where b is part of it; `name= name=value`; the names a sourced file
 # gives and takes; programs in another language between single quotes; a
-# function that is also the body of a subshell; ulimit -H, and -n (dash has
-# them); names of our own files, listed by ls, and of processes, by ps.
+# function that is also the body of a subshell; one that is called by trap, or by
+# a name in a variable; ulimit -H, and -n (dash has them); names of our own files,
+# listed by ls, and of processes, by ps.
 shell_habits=SC2086,SC2048,SC2116,SC2015,SC1007,SC2034,SC2154,SC1091,SC2016
-shell_habits=$shell_habits,SC2030,SC2031,SC3045,SC2012,SC2009,SC2038,SC2119,SC2120
+shell_habits=$shell_habits,SC2030,SC2031,SC3045,SC2012,SC2009,SC2038,SC2119,SC2120,SC2317
 
 shell()
 {
