@@ -15,7 +15,7 @@ conn_close(struct conn *c)
 		return;
 	if (c->state == CONN_WAIT)
 		sched_wait_end(&c->u.waiter);
-	conn_log_free(c);
+	conn_stderr_free(c);
 	c->state = CONN_CLOSED;
 	if (c->readable != NULL)
 		event_del(c->readable);
@@ -77,7 +77,7 @@ conn_free(struct conn *c)
 	if (c->has_req)
 		request_fini(&c->req);
 	conn_list_free(c);
-	conn_log_free(c);
+	conn_stderr_free(c);
 	free(c->claim);
 	blob_unref(&c->block);
 	buf_fini(&c->head);

@@ -60,7 +60,7 @@ act(struct conn *c)
 		conn_read_info(c, t, conn_on_info);
 		break;
 	case ROUTE_LOG:
-		conn_show_log(c, t);
+		conn_show_stderr(c, t);
 		break;
 	case ROUTE_OPTIONS:
 		conn_reply(c, view_no_content(&c->answer, t, to.allow));

@@ -35,7 +35,7 @@ conn_hurry(struct conn *c)
 		conn_reply(c, 0);	/* it is made */
 		break;
 	case CONN_FOLLOW:
-		conn_log_end(c);
+		conn_stderr_end(c);
 		break;
 	default:
 		break;			/* it is being answered, or soon will */

@@ -6,7 +6,7 @@
  *	conn_link	what is asked at the link of a task
  *	conn_operate	what the operator asks for, who may see and do more
  *	conn_list	the list of tasks
- *	conn_log	what a task has written to stderr
+ *	conn_stderr	what a task has written to stderr
  *	conn_wait	requests held until their task ends
  *	conn_answer	sending what was decided
  *	conn_hurry	who has not finished asking when the master ends
@@ -164,14 +164,14 @@ bool	conn_operate(struct conn *);
 void	conn_list(struct conn *);
 void	conn_list_free(struct conn *);
 
-/* --- conn_log.c ---------------------------------------------------------- */
+/* --- conn_stderr.c ------------------------------------------------------- */
 
 /* <link>/log: what the task has written to stderr; ?follow=1: as it comes. */
-void	conn_show_log(struct conn *, const struct task *);
-void	conn_log_free(struct conn *);
+void	conn_show_stderr(struct conn *, const struct task *);
+void	conn_stderr_free(struct conn *);
 
 /* The stream ends before the task does: we have to. */
-void	conn_log_end(struct conn *);
+void	conn_stderr_end(struct conn *);
 
 /* sock is readable in FOLLOW. */
 void	conn_on_following(struct conn *);

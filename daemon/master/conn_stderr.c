@@ -1,5 +1,5 @@
 /*
- * conn_log - what a task has written to stderr: all that is kept of it, or a
+ * conn_stderr - what a task has written to stderr: all that is kept of it, or a
  * stream that ends when the task has ended.
  *
  * Of a finished task the store knows it.  Of one that runs its worker does,
@@ -37,7 +37,7 @@ struct conn_follow {
 };
 
 void
-conn_log_free(struct conn *c)
+conn_stderr_free(struct conn *c)
 {
 	struct conn_follow *l = c->follow;
 
@@ -94,7 +94,7 @@ on_looked(struct follower *f, const void *text, size_t len, uint64_t missed)
 	const struct task *t = sched_find(c->env->sched, l->id);
 
 	(void)missed;
-	conn_log_free(c);
+	conn_stderr_free(c);
 	conn_reply(c, view_log(&c->answer, &c->req, t, text, len));
 }
 
@@ -199,7 +199,7 @@ on_ended(struct follower *f, const struct task *t)
 		run(l);
 		return;
 	}
-	conn_log_free(c);
+	conn_stderr_free(c);
 	if (t == NULL)
 		conn_refuse(c, PROBLEM_NO_TASK, NULL);
 	else if (task_finished((enum task_state)t->state))
@@ -223,7 +223,7 @@ on_look(evutil_socket_t fd, short what, void *arg)
 	if (stream_gone(c->out) || (l->streams && !l->follows)) {
 		conn_close(c);
 	} else if (!l->streams) {
-		conn_log_free(c);
+		conn_stderr_free(c);
 		conn_refuse(c, PROBLEM_INTERNAL,
 		    "The worker of the task does not answer.");
 	} else if (event_add(l->look, &tv) == -1) {
@@ -251,7 +251,7 @@ follow_new(struct conn *c, const struct task *t, bool streams)
 	l->look = evtimer_new(c->env->base, on_look, l);
 	if (l->writable == NULL || l->look == NULL ||
 	    evtimer_add(l->look, &tv) == -1) {
-		conn_log_free(c);
+		conn_stderr_free(c);
 		return NULL;
 	}
 	return l;
@@ -283,7 +283,7 @@ follow(struct conn *c, const struct task *t, bool streams)
 	    buf_add(&l->text, buf_data(&c->answer.head),
 	    buf_len(&c->answer.head)))) ||
 	    sched_follow(c->env->sched, t, &l->follower) == -1) {
-		conn_log_free(c);
+		conn_stderr_free(c);
 		answer_fini(&c->answer);
 		conn_refuse(c, PROBLEM_INTERNAL, NULL);
 		return;
@@ -300,7 +300,7 @@ follow(struct conn *c, const struct task *t, bool streams)
 }
 
 void
-conn_show_log(struct conn *c, const struct task *t)
+conn_show_stderr(struct conn *c, const struct task *t)
 {
 	bool streams = wants_stream(c);
 
@@ -328,7 +328,7 @@ conn_on_following(struct conn *c)
 }
 
 void
-conn_log_end(struct conn *c)
+conn_stderr_end(struct conn *c)
 {
 	struct conn_follow *l = c->follow;
 
