@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdarg.h>
@@ -28,6 +29,9 @@
 #include "daemon/store/backend.h"
 #include "daemon/store/check.h"
 #include "daemon/store/sqlite_priv.h"
+#include "tests/fds.h"
+#include "tests/refuse.h"
+#include "tests/scarce.h"
 #include "tests/suite.h"
 #include "tests/vfs_shim.h"
 
@@ -149,10 +153,20 @@ ask(const char *file, const char *sql)
 	int64_t n;
 
 	ck_assert_int_eq(sqlite3_open(file, &other), SQLITE_OK);
-	ck_assert_int_eq(sqlite_db_number(other, sql, -1, &n), SQLITE_OK);
+	ck_assert_int_eq(sqlite_db_number(other, sql, &n), SQLITE_OK);
 	sqlite3_close(other);
 	return n;
 }
+
+/* Of the allocations of the store so many go well, and one does not; -1: all do. */
+static int memory_left = -1;
+
+#define SCARCELY(call)	do {						\
+	left = memory_left;						\
+	call;								\
+	memory_left = left;						\
+	left = -1;							\
+} while (0)
 
 /* -- operations ----------------------------------------------------------- */
 
@@ -298,7 +312,7 @@ apply(struct store_op *ops, int n)
 			ck_assert_int_ge(pread(b->fd, body[i], 15, 0), 0);
 		ops[i].next = i + 1 < n ? &ops[i + 1] : NULL;
 	}
-	store_sqlite.apply(db, ops, &model.bytes, &model.tasks);
+	SCARCELY(store_sqlite.apply(db, ops, &model.bytes, &model.tasks));
 	for (i = 0, op = ops; op; op = op->next, i++) {
 		if (op->verdict == STORE_OK)
 			model_note(op, body[i], in_file[i]);
@@ -378,9 +392,9 @@ check_claims(struct sqlite *s)
 	for (i = 0; i < model.n; i++)
 		n += model.task[i].claimed;
 	ck_assert_int_eq(sqlite_db_number(s->reader,
-	    "SELECT count(*) FROM claims", -1, &all), SQLITE_OK);
+	    "SELECT count(*) FROM claims", &all), SQLITE_OK);
 	ck_assert_int_eq(sqlite_db_number(s->reader, "SELECT count(*) FROM "
-	    "claims JOIN tasks USING (row) WHERE owner = 'alice'", -1,
+	    "claims JOIN tasks USING (row) WHERE owner = 'alice'",
 	    &theirs), SQLITE_OK);
 	ck_assert_int_eq(all, n);
 	ck_assert_int_eq(theirs, n);
@@ -401,7 +415,7 @@ check_model(struct sqlite *s)
 	for (i = 0; i < model.n; i++)
 		check_body(s, i);
 	ck_assert_int_eq(sqlite_db_number(s->reader, "SELECT (SELECT count(*) "
-	    "FROM requests) + (SELECT count(*) FROM responses)", -1, &tasks),
+	    "FROM requests) + (SELECT count(*) FROM responses)", &tasks),
 	    SQLITE_OK);
 	ck_assert_int_eq(tasks, model.n);
 	check_claims(s);
@@ -933,6 +947,23 @@ START_TEST(a_read_only_directory)
 }
 END_TEST
 
+START_TEST(a_read_only_spool)
+{
+	int status;
+	pid_t pid;
+
+	run("chmod 777 %s && mkdir -m 555 %s", home, spool);
+	pid = fork();
+	if (pid == 0) {
+		as_nobody();
+		_exit(store_sqlite.open(path, &conf, error) ? 1 :
+		    strstr(error, "spool: Permission denied") ? 0 : 2);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 static int
 fill_up(void)
 {
@@ -1090,12 +1121,12 @@ scenario(void)
 {
 	fill();
 	db->wal_tried = -1000000;
-	store_sqlite.tidy(db);
+	SCARCELY(store_sqlite.tidy(db));
 	if (model.n > 0)
 		go(op_remove(0));
 	go(op_insert(TASK_RUNNING, message_file("late")));
 	db->deleted = true;
-	store_sqlite.tidy(db);
+	SCARCELY(store_sqlite.tidy(db));
 }
 
 static void
@@ -1317,7 +1348,7 @@ load(int i, enum store_kind kind)
 	struct store_op op = { .row = model.task[i].row, .kind = kind,
 		.message = MESSAGE_EMPTY };
 
-	store_sqlite.load(db, &op);
+	SCARCELY(store_sqlite.load(db, &op));
 	if (op.verdict != STORE_OK) {
 		ck_assert_ptr_null(op.message.head);
 		ck_assert_int_eq(op.message.body.fd, -1);
@@ -1325,6 +1356,7 @@ load(int i, enum store_kind kind)
 	}
 	message_fini(&op.message);
 	blob_unref(&op.texts);
+	blob_unref(&op.tries);
 	return op.verdict;
 }
 
@@ -1458,6 +1490,203 @@ START_TEST(a_file_that_cannot_shrink)
 }
 END_TEST
 
+/* Free pages that are few beside the others are left for new rows. */
+START_TEST(few_free_pages_are_kept)
+{
+	int64_t first[24];
+	off_t before;
+	int i;
+
+	open_db();
+	for (i = 0; i < N(first); i++)
+		first[i] = insert_many(100, 20000);
+	for (i = 0; i < 5; i++)
+		remove_many(first[i], 100);
+	while (store_sqlite.tidy(db))
+		;
+	ck_assert_int_gt(ask(path, "PRAGMA freelist_count"), 2048);
+	before = size_of("");
+	ck_assert(!store_sqlite.tidy(db));
+	ck_assert_int_eq(size_of(""), before);
+	close_db();
+}
+END_TEST
+
+/* It is put off until something is deleted again. */
+START_TEST(space_that_cannot_be_given_back)
+{
+	int64_t first;
+
+	open_db();
+	go(op_insert(TASK_QUEUED, message_text("one")));
+	go(op_insert(TASK_QUEUED, message_text("two")));
+	first = insert_many(500, 20000);
+	remove_many(first, 500);
+	shim_arm(SHIM_WRITE, 1, 1000000, true);
+	while (store_sqlite.tidy(db))
+		;
+	ck_assert(was_said("store-failed what=truncate"));
+	shim_disarm();
+	ck_assert(!store_sqlite.tidy(db));
+	go(op_remove(0));
+	while (store_sqlite.tidy(db))
+		;
+	ck_assert_int_lt(ask(path, "PRAGMA freelist_count"), 2048);
+	check_model(db);
+	close_db();
+}
+END_TEST
+
+/* What a failed commit may have left in the log comes first. */
+START_TEST(no_upkeep_in_uncertainty)
+{
+	open_db();
+	fill();
+	shim_arm(SHIM_SYNC, 1, 1000000, false);
+	ck_assert_int_eq(go(op_remove(0)), STORE_FAILED);
+	ck_assert(db->uncertain && db->deleted);
+	ck_assert(!store_sqlite.tidy(db));
+	ck_assert(db->deleted);
+	shim_disarm();
+	check_model(db);
+	close_db();
+}
+END_TEST
+
+/* -- files that others have touched --------------------------------------- */
+
+static int
+times_said(const char *words)
+{
+	const char *at = was_said(words) ? said_text : "";
+	int n = 0;
+
+	while ((at = strstr(at, words)) != NULL) {
+		at++;
+		n++;
+	}
+	return n;
+}
+
+START_TEST(names_that_are_not_ours)
+{
+	open_db();
+	close_db();
+	run("cd %s && touch 0123456789abcdef.tmp 00123456789abcdef 012345", spool);
+	open_db();
+	ck_assert_int_eq(count_files(spool), 3);
+	close_db();
+}
+END_TEST
+
+/* What cannot be deleted is said, and nothing more. */
+START_TEST(a_file_that_stays)
+{
+	open_db();
+	close_db();
+	run("mkdir %s/0000000000000005", spool);
+	open_db();
+	ck_assert_int_eq(times_said("spool-undeleted"), 1);
+	store_sqlite.spool_drop(db, 5);
+	ck_assert_int_eq(times_said("spool-undeleted"), 2);
+	store_sqlite.spool_drop(db, 6);		/* is not there: as it should be */
+	ck_assert_int_eq(times_said("spool-undeleted"), 2);
+	close_db();
+}
+END_TEST
+
+START_TEST(a_body_that_is_no_file)
+{
+	open_db();
+	fill();
+	close_db();
+	run("cd %s && f=$(ls | head -1) && rm $f && mkdir $f", spool);
+	open_db();
+	ck_assert(was_said("body-lost task=30313233"));
+	close_db();
+}
+END_TEST
+
+/* A disk that fails for a moment has not lost anything. */
+START_TEST(a_body_that_cannot_be_looked_at)
+{
+	open_db();
+	fill();
+	refuse = (struct refuse){ "fstat", 0, 1, EIO };
+	ck_assert_int_eq(load(4, STORE_LOAD_REQUEST), STORE_FAILED);
+	ck_assert_int_eq(load(4, STORE_LOAD_REQUEST), STORE_OK);
+	check_model(db);
+	close_db();
+}
+END_TEST
+
+START_TEST(a_body_that_cannot_be_synced)
+{
+	struct body b;
+	uint64_t file;
+
+	open_db();
+	ck_assert_int_eq(store_sqlite.spool_create(db, &b), 0);
+	file = b.file;
+	refuse = (struct refuse){ "fdatasync", 0, 1, EDQUOT };
+	ck_assert_int_eq(store_sqlite.spool_sync(db, &b), -1);
+	ck_assert_int_eq(errno, EDQUOT);
+	body_fini(&b);
+	store_sqlite.spool_drop(db, file);
+	close_db();
+}
+END_TEST
+
+static int missing;
+
+/* The task of the other one goes just now, with its file. */
+static void
+miss_one(void *arg, const char *id, const char *name)
+{
+	(void)arg;
+	(void)id;
+	missing++;
+	shell("DELETE FROM requests; DELETE FROM responses;"
+	    "DELETE FROM tasks");
+	run("rm -f %s/*%s", spool, name + 16);
+}
+
+/* Beside a deferd at work: a file that has gone with its row is not missing. */
+START_TEST(an_audit_beside_work)
+{
+	struct sqlite_spool_audit a = { .missing = miss_one };
+
+	open_db();
+	fill();
+	run("rm %s/*", spool);
+	ck_assert_int_eq(files_expected(), 2);
+	ck_assert_int_eq(sqlite_spool_audit(db->spool.dir, db->reader, &a),
+	    SQLITE_OK);
+	ck_assert_int_eq(missing, 1);
+	close_db();
+}
+END_TEST
+
+START_TEST(an_audit_without_a_descriptor)
+{
+	struct sqlite_spool_audit a = { .missing = miss_one };
+	struct rlimit before, l;
+
+	if (in_valgrind())
+		return;			/* it keeps some for itself */
+	open_db();
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	l = before;
+	l.rlim_cur = 0;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &l), 0);
+	ck_assert_int_eq(sqlite_spool_audit(db->spool.dir, db->reader, &a),
+	    SQLITE_CANTOPEN);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	ck_assert_int_eq(missing, 0);
+	close_db();
+}
+END_TEST
+
 /* -- deferd-check --------------------------------------------------------- */
 
 static int
@@ -1515,6 +1744,660 @@ START_TEST(the_program_that_checks)
 }
 END_TEST
 
+static char report_text[4096];
+
+/* store_check() in this process, and what it says. */
+static enum store_check
+check_report(const char *where)
+{
+	FILE *f = fmemopen(report_text, sizeof(report_text), "w");
+	enum store_check found = store_check(where, spool, f);
+
+	fclose(f);
+	return found;
+}
+
+START_TEST(what_can_be_checked)
+{
+	char where[128];
+
+	ck_assert_int_eq(check_report("memory"), CHECK_SOUND);
+	ck_assert_ptr_nonnull(strstr(report_text, "nothing to check"));
+	ck_assert_int_eq(check_report("cards:/index"), CHECK_UNABLE);
+	ck_assert_ptr_nonnull(strstr(report_text, "cards:/index: nothing here"));
+	snprintf(where, sizeof(where), "sqlite:%s", path);
+	open_db();
+	fill();
+	run("touch %s/0000000000000001", spool);
+	ck_assert_int_eq(check_report(where), CHECK_SOUND);
+	ck_assert_ptr_null(strstr(report_text, "0000000000000001"));
+	shell("DELETE FROM tasks");
+	close_db();
+	run("rm %s/*", spool);
+	ck_assert_int_eq(check_report(where), CHECK_DAMAGED);
+	open_db();
+	ck_assert(was_said("body-lost task=none"));
+	close_db();
+	shell("DELETE FROM requests; DELETE FROM responses; DELETE FROM claims;"
+	    "INSERT INTO requests (row, file, size) VALUES (9, 9, 9)");
+	ck_assert_int_eq(check_report(where), CHECK_DAMAGED);
+	ck_assert_msg(strstr(report_text, "1 rows without"), "%s", report_text);
+	ck_assert_msg(strstr(report_text, "the body of task (none)"), "%s",
+	    report_text);
+	run("rm -r %s", spool);
+	ck_assert_int_eq(check_report(where), CHECK_DAMAGED);
+	ck_assert_msg(strstr(report_text, "spool: No such file"), "%s",
+	    report_text);
+}
+END_TEST
+
+START_TEST(a_check_that_is_stopped)
+{
+	_Atomic bool stop = true;
+	FILE *f = fmemopen(report_text, sizeof(report_text), "w");
+
+	open_db();
+	insert_many(500, 100);
+	insert_many(500, 100);
+	ck_assert_int_eq(store_sqlite.check(db, f, &stop), CHECK_UNABLE);
+	fclose(f);
+	ck_assert_msg(strstr(report_text, "interrupted"), "%s", report_text);
+	close_db();
+}
+END_TEST
+
+START_TEST(how_the_program_is_used)
+{
+	const char *dir = getenv("top_builddir");
+	char command[512];
+
+	snprintf(command, sizeof(command), "%.200s/deferd-check memory >%s",
+	    dir ? dir : ".", path);
+	ck_assert_int_eq(WEXITSTATUS(system(command)), CHECK_UNABLE);
+	ck_assert(was_said("usage: deferd-check STORE SPOOL"));
+	snprintf(command, sizeof(command),
+	    "%.200s/deferd-check memory %s >/dev/full", dir ? dir : ".", spool);
+	ck_assert_int_eq(WEXITSTATUS(system(command)), CHECK_UNABLE);
+}
+END_TEST
+
+/* -- no memory ------------------------------------------------------------ */
+
+/* All that is done with what is there; what fails, fails for want of memory. */
+static void
+look_around(void)
+{
+	static const enum store_kind kinds[] = {
+		STORE_LOAD_REQUEST, STORE_LOAD_RESPONSE, STORE_LOAD_INFO,
+	};
+	int64_t bytes = 0, tasks = 0;
+	struct store_room room = { 0 };
+	FILE *report = fopen("/dev/null", "w");
+	enum store_check found;
+	int rc, i, was;
+
+	was = memory_left;
+	SCARCELY(rc = store_sqlite.scan(db, NULL, NULL, &bytes, &tasks, error));
+	ck_assert(rc == 0 || (was >= 0 && memory_left < 0));
+	if (rc < 0)
+		ck_assert_msg(strstr(error, "memory"), "%s", error);
+	for (i = 0; i < model.n * N(kinds); i++) {
+		was = memory_left;
+		ck_assert(load(i / N(kinds), kinds[i % N(kinds)]) !=
+		    STORE_FAILED || (was >= 0 && memory_left < 0));
+	}
+	was = memory_left;
+	SCARCELY(found = store_sqlite.check(db, report, NULL));
+	ck_assert(found == CHECK_SOUND ||
+	    (found == CHECK_UNABLE && was >= 0 && memory_left < 0));
+	SCARCELY(store_sqlite.look(db, &room));
+	fclose(report);
+}
+
+/* The nth allocation of an open fails: said in words, and nothing stays open. */
+static bool
+one_poor_start(int nth)
+{
+	int before = open_fds();
+
+	memory_left = nth;
+	SCARCELY(db = store_sqlite.open(path, &conf, error));
+	if (!db) {
+		ck_assert_int_eq(memory_left, -1);
+		ck_assert_msg(strstr(error, path) &&
+		    !strstr(error, "damaged"), "%s", error);
+		ck_assert_int_eq(open_fds(), before);
+		return true;
+	}
+	close_db();
+	return memory_left < 0;
+}
+
+/* A file that is there, and one that is to be made (which takes thousands). */
+START_TEST(a_start_without_memory)
+{
+	int nth;
+
+	if (!OWN_MALLOC || in_valgrind())
+		return;
+	open_db();
+	fill();
+	close_db();
+	for (nth = 0; one_poor_start(nth); nth++)
+		;
+	ck_assert_int_gt(nth, 100);
+	memory_left = -1;
+	open_db();
+	check_model(db);
+	close_db();
+	for (nth = 0; fresh_world(), one_poor_start(nth);
+	    nth += nth < 20 ? 1 : 23)
+		;
+	ck_assert_int_gt(nth, 100);
+}
+END_TEST
+
+/*
+ * The nth allocation fails.  Whoever asked for it is told so, what was
+ * confirmed is there, and the next one is served.
+ */
+static bool
+one_shortage(int nth)
+{
+	bool came;
+
+	fresh_world();
+	open_db();
+	memory_left = nth;
+	scenario();
+	came = memory_left < 0;
+	if (came)
+		ck_assert_int_eq(go(op_insert(TASK_QUEUED,
+		    message_text("works"))), STORE_OK);
+	check_model(db);
+	SCARCELY(close_db());
+	came = memory_left < 0;
+	memory_left = -1;
+	open_db();
+	check_model(db);
+	ck_assert_int_eq(count_files(spool), files_expected());
+	close_db();
+	return came;
+}
+
+START_TEST(each_allocation_of_a_life)
+{
+	int nth = 0;
+
+	if (!OWN_MALLOC || in_valgrind())
+		return;
+	while (one_shortage(nth))
+		nth++;
+	ck_assert_int_gt(nth, 100);
+}
+END_TEST
+
+START_TEST(each_allocation_of_a_look)
+{
+	struct store_op op;
+	int nth = 0;
+
+	if (!OWN_MALLOC || in_valgrind())
+		return;
+	open_db();
+	fill();
+	go(op_move(0, TASK_RUNNING));
+	op = op_move(0, TASK_QUEUED);
+	op.tried = "killed";
+	go(op);
+	do {
+		memory_left = nth++;
+		look_around();
+	} while (memory_left < 0);
+	ck_assert_int_gt(nth, 100);
+	memory_left = -1;
+	check_model(db);
+	close_db();
+}
+END_TEST
+
+/* -- rows that nobody of us wrote ----------------------------------------- */
+
+#define BAD_ID	"UPDATE tasks SET id = 'no hex, but as long as an id is.'"
+
+/* The start says so, and does not make something up. */
+START_TEST(a_broken_row)
+{
+	static const char *const sql[] = {
+		BAD_ID,
+		"UPDATE tasks SET bytes = -1 WHERE row = 2",
+		"PRAGMA ignore_check_constraints = ON;"
+		    "UPDATE tasks SET state = 'asleep' WHERE row = 2",
+		"UPDATE tasks SET id = NULL", "UPDATE tasks SET state = NULL",
+		"UPDATE tasks SET route = NULL", "UPDATE tasks SET method = NULL",
+	};
+	int64_t bytes = 0, tasks = 0;
+
+	ck_assert_int_lt(_i, N(sql));
+	open_db();
+	fill();
+	shell("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET "
+	    "sql = replace(sql, ' NOT NULL', '') WHERE name = 'tasks'");
+	shell(sql[_i]);
+	ck_assert_int_eq(store_sqlite.scan(db, NULL, NULL, &bytes, &tasks,
+	    error), -1);
+	ck_assert_msg(strstr(error, "is damaged"), "%s", error);
+	close_db();
+}
+END_TEST
+
+static int
+has_enough(const struct store_row *r, void *arg)
+{
+	(void)r;
+	return --*(int *)arg;
+}
+
+START_TEST(a_scan_that_is_ended)
+{
+	int64_t bytes = 0, tasks = 0;
+	int more = 2;
+
+	open_db();
+	fill();
+	ck_assert_int_eq(store_sqlite.scan(db, has_enough, &more, &bytes,
+	    &tasks, error), -1);
+	ck_assert_int_eq(tasks, 3);
+	ck_assert_msg(strstr(error, "no memory for the tasks"), "%s", error);
+	close_db();
+}
+END_TEST
+
+/* A repeat must not be sent to a link that cannot be: it alone is refused. */
+START_TEST(a_claim_of_a_broken_row)
+{
+	struct store_claim claim = *new_claim();
+	struct store_op ops[2];
+
+	open_db();
+	ops[0] = op_insert(TASK_QUEUED, message_text("first"));
+	ops[0].claim = &claim;
+	apply(ops, 1);
+	shell(BAD_ID);
+	ops[0] = op_insert(TASK_QUEUED, message_text("again"));
+	ops[0].claim = &claim;
+	ops[1] = op_insert(TASK_QUEUED, message_text("another"));
+	apply(ops, 2);
+	ck_assert_int_eq(ops[0].verdict, STORE_FAILED);
+	ck_assert_int_eq(ops[1].verdict, STORE_OK);
+	ck_assert(was_said("store-failed what=change"));
+	close_db();
+}
+END_TEST
+
+/* Whatever else a person has put into it: what cannot be done is not done. */
+START_TEST(each_table_refuses)
+{
+	static const char *const when[] = {
+		"INSERT ON tasks", "INSERT ON claims", "INSERT ON requests",
+		"UPDATE ON tasks", "DELETE ON requests", "INSERT ON responses",
+		"DELETE ON tasks", "DELETE ON claims", "DELETE ON responses",
+	};
+	struct store_op ops[2];
+	char sql[100];
+	int i, failed = 0;
+
+	ck_assert_int_lt(_i, N(when));
+	open_db();
+	fill();
+	snprintf(sql, sizeof(sql), "CREATE TRIGGER bad BEFORE %s BEGIN "
+	    "SELECT RAISE(FAIL, 'no'); END", when[_i]);
+	shell(sql);
+	for (i = 0; i < 5; i++) {
+		ops[0] = i == 0 ? op_insert(TASK_QUEUED, message_text("x")) :
+		    i == 1 ? op_move(0, TASK_RUNNING) :
+		    i == 2 ? op_move(4, TASK_CANCELLED) :
+		    op_remove(i == 3);	/* with its response; its claim */
+		ops[1] = (struct store_op){ .kind = STORE_REMOVE,
+		    .row = 12345, .message = MESSAGE_EMPTY };
+		apply(ops, 2);
+		failed += ops[0].verdict == STORE_FAILED;
+		ck_assert_int_eq(ops[1].verdict, STORE_LOST);
+		check_model(db);
+	}
+	ck_assert_int_ge(failed, 1);
+	shell("DROP TRIGGER bad");
+	while (model.n > 0)
+		ck_assert_int_eq(go(op_remove(0)), STORE_OK);
+	check_model(db);
+	close_db();
+}
+END_TEST
+
+START_TEST(a_row_that_is_too_long)
+{
+	static char big[4096];
+	struct store_op ops[2];
+
+	open_db();
+	sqlite3_limit(db->writer, SQLITE_LIMIT_LENGTH, 2000);
+	ops[0] = op_insert(TASK_QUEUED, MESSAGE_EMPTY);
+	ops[0].message.head = blob_new(big, sizeof(big));
+	ops[1] = op_insert(TASK_QUEUED, message_text("short"));
+	apply(ops, 2);
+	ck_assert_int_eq(ops[0].verdict, STORE_FAILED);
+	ck_assert_int_eq(ops[1].verdict, STORE_OK);
+	check_model(db);
+	close_db();
+}
+END_TEST
+
+/* Refused with its name at the start; and who looks is told. */
+START_TEST(a_table_is_missing)
+{
+	static const char *const tables[] = {
+		"TABLE tasks", "TABLE claims", "TABLE requests", "VIEW files",
+	};
+	char where[128], sql[64], no_such[64];
+
+	ck_assert_int_lt(_i, N(tables));
+	open_db();
+	fill();
+	close_db();
+	snprintf(sql, sizeof(sql), "DROP %s", tables[_i]);
+	shell(sql);
+	snprintf(no_such, sizeof(no_such), "no such table: %s",
+	    strchr(tables[_i], ' ') + 1);
+	snprintf(where, sizeof(where), "sqlite:%s", path);
+	ck_assert_int_eq(check_report(where), CHECK_UNABLE);
+	ck_assert_msg(strstr(report_text, tables[_i][0] == 'V' ||
+	    _i > 0 ? no_such : "no such table"), "%s", report_text);
+	check_refused("no such table");
+}
+END_TEST
+
+/* Somebody takes a table away under us: what needs it fails, and says why. */
+START_TEST(a_table_goes)
+{
+	struct store_op ops[2];
+
+	open_db();
+	fill();
+	shell("DROP TABLE claims");
+	ops[0] = op_insert(TASK_QUEUED, message_text("claimed"));
+	ops[1] = op_insert(TASK_RUNNING, message_text("free"));
+	ck_assert(ops[0].claim && !ops[1].claim);
+	apply(ops, 2);
+	ck_assert_int_eq(ops[0].verdict, STORE_FAILED);
+	ck_assert_int_eq(ops[1].verdict, STORE_OK);
+	ck_assert(was_said("no such table: claims"));
+	close_db();
+}
+END_TEST
+
+/* -- paths and locks ------------------------------------------------------ */
+
+START_TEST(a_path_that_cannot_be)
+{
+	static char far[PATH_MAX + 100];
+
+	memset(far, 'x', sizeof(far) - 1);
+	far[0] = '/';
+	ck_assert_ptr_null(store_sqlite.open(far, &conf, error));
+	ck_assert_msg(strstr(error, "File name too long"), "%s", error);
+	run("mkdir %s", path);
+	check_refused("Is a directory");
+}
+END_TEST
+
+/* Beside an emptied database its log is left alone, but one without a byte. */
+START_TEST(an_empty_log)
+{
+	run(": >%s; : >%s-wal", path, path);
+	open_db();
+	go(op_insert(TASK_QUEUED, message_text("first")));
+	check_model(db);
+	close_db();
+}
+END_TEST
+
+START_TEST(the_kernel_refuses)
+{
+	static const struct {
+		struct refuse	 no;
+		const char	*words;
+	} tries[] = {
+		{ { "flock", 0, 1, ENOLCK }, "tasks.db.lock: No locks" },
+		{ { "flock", 1, 1, ENOLCK }, "spool: No locks" },
+		{ { "stat", 0, 1, EIO }, "tasks.db: Input/output error" },
+	};
+
+	ck_assert_int_lt(_i, N(tries));
+	refuse = tries[_i].no;
+	check_refused(tries[_i].words);
+	refuse = (struct refuse){ NULL, 0, 0, 0 };
+	open_db();
+	close_db();
+}
+END_TEST
+
+START_TEST(a_spool_that_cannot_be)
+{
+	char dir[128];
+	struct body b;
+
+	snprintf(dir, sizeof(dir), "%s/missing/spool", home);
+	conf.spool = dir;
+	check_refused("missing/spool: No such file");
+	run("echo >%s/missing", home);
+	snprintf(dir, sizeof(dir), "%s/missing", home);
+	check_refused("missing: Not a directory");
+	conf.spool = spool;
+	open_db();
+	run("rmdir %s", spool);
+	ck_assert_int_eq(store_sqlite.spool_create(db, &b), -1);
+	ck_assert_int_eq(errno, ENOENT);
+	close_db();
+}
+END_TEST
+
+/* Where no memory can be shared between processes there is no such log. */
+START_TEST(a_file_system_without_the_log)
+{
+	sqlite3_vfs_register(sqlite3_vfs_find("unix-none"), 1);
+	check_refused("locking protocol");
+}
+END_TEST
+
+START_TEST(an_empty_file_of_somebody_else)
+{
+	shell("PRAGMA application_id = 5");
+	check_refused("is a database of another program");
+}
+END_TEST
+
+/* -- the disk, while it runs ---------------------------------------------- */
+
+START_TEST(a_read_that_fails)
+{
+	open_db();
+	fill();
+	close_db();
+	open_db();
+	shim_arm(SHIM_READ, 1, 1, false);
+	ck_assert_int_eq(load(0, STORE_LOAD_REQUEST), STORE_FAILED);
+	ck_assert_int_eq(shim_fired(), 1);
+	ck_assert(was_said("store-failed what=read"));
+	shim_disarm();
+	check_model(db);
+	close_db();
+}
+END_TEST
+
+/* One is refused for what it is, and then the disk fails for the others. */
+START_TEST(two_failures_in_a_batch)
+{
+	struct store_op ops[2];
+
+	open_db();
+	fill();
+	shell("CREATE TRIGGER bad BEFORE UPDATE ON tasks BEGIN "
+	    "SELECT RAISE(FAIL, 'no'); END");
+	ops[0] = op_move(0, TASK_RUNNING);
+	ops[1] = op_insert(TASK_QUEUED, message_text("x"));
+	shim_arm(SHIM_WRITE, 1, 1, true);
+	apply(ops, 2);
+	ck_assert_int_eq(shim_fired(), 1);
+	ck_assert_int_eq(ops[0].verdict, STORE_FAILED);
+	ck_assert_int_eq(ops[1].verdict, STORE_FULL);
+	shim_disarm();
+	shell("DROP TRIGGER bad");
+	check_model(db);
+	close_db();
+}
+END_TEST
+
+START_TEST(a_disk_that_fails_to_the_end)
+{
+	open_db();
+	fill();
+	shim_arm(SHIM_WRITE, 1, 1000000, false);
+	ck_assert_int_eq(go(op_insert(TASK_QUEUED, message_text("ghost"))),
+	    STORE_FAILED);
+	ck_assert(db->uncertain);
+	ck_assert_int_eq(go(op_remove(0)), STORE_FAILED);
+	close_db();
+	ck_assert(was_said("store-failed what=rollback"));
+	shim_disarm();
+	open_db();
+	check_model(db);
+	close_db();
+}
+END_TEST
+
+/* After a minute it is said again, with the times between. */
+START_TEST(a_fault_that_lasts)
+{
+	int i;
+
+	open_db();
+	shim_arm(SHIM_WRITE, 1, 1000000, true);
+	for (i = 0; i < 3; i++)
+		go(op_insert(TASK_QUEUED, message_text("x")));
+	ck_assert(!was_said("skipped=2"));
+	for (i = 0; i < SQLITE_FAULTS; i++)
+		db->faults[i].said -= db->faults[i].said ? 100 : 0;
+	go(op_insert(TASK_QUEUED, message_text("x")));
+	ck_assert(was_said("skipped=2"));
+	shim_disarm();
+	close_db();
+}
+END_TEST
+
+static void
+fail_a_commit(void)
+{
+	shim_arm(SHIM_SYNC, 1, 1, false);
+	ck_assert_int_eq(go(op_insert(TASK_QUEUED, message_text("x"))),
+	    STORE_FAILED);
+	shim_disarm();
+	while (db->check_running)
+		usleep(1000);
+}
+
+/* A file that is not there cannot be checked; in ten minutes, perhaps. */
+START_TEST(a_check_that_cannot_be)
+{
+	open_db();
+	fill();
+	run("mv %s %s.away", path, path);
+	fail_a_commit();
+	ck_assert(was_said("store-unchecked"));
+	run("mv %s.away %s", path, path);
+	fail_a_commit();
+	ck_assert(!was_said("store-sound"));
+	db->check_at -= 1000;
+	fail_a_commit();
+	ck_assert(was_said("store-sound"));
+	close_db();
+}
+END_TEST
+
+START_TEST(no_thread_for_a_check)
+{
+	struct rlimit before, l;
+
+	if (!OWN_MALLOC)
+		return;			/* a sanitizer needs all there is */
+	open_db();
+	fill();
+	ck_assert_int_eq(getrlimit(RLIMIT_AS, &before), 0);
+	l = before;
+	l.rlim_cur = 1;
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &l), 0);
+	fail_a_commit();
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &before), 0);
+	ck_assert(was_said("no thread for it"));
+	check_model(db);
+	close_db();
+}
+END_TEST
+
+START_TEST(a_log_that_goes)
+{
+	struct store_room room = { 0 };
+	int64_t before;
+
+	open_db();
+	fill();
+	store_sqlite.look(db, &room);
+	ck_assert_uint_eq(room.log_bytes, (uint64_t)size_of("-wal"));
+	ck_assert(!was_said("store-log"));
+	run("rm %s-wal", path);
+	store_sqlite.look(db, &room);
+	ck_assert(was_said("store-log-gone"));
+	ck_assert_uint_eq(room.log_bytes, 0);
+	run(": >%s-wal", path);		/* that of another life */
+	store_sqlite.look(db, &room);
+	ck_assert_ptr_null(strstr(strstr(said_text, "log-gone") + 1,
+	    "log-gone"));
+	go(op_insert(TASK_QUEUED, message_text("into the dark")));
+	before = db->wal_tried;
+	ck_assert_int_gt(db->wal_pages, before);
+	store_sqlite.tidy(db);		/* nothing is left to such a log */
+	ck_assert_int_eq(db->wal_tried, db->wal_pages);
+	check_model(db);
+	close_db();
+}
+END_TEST
+
+/* Somebody reads for hours: said once, until it is over. */
+START_TEST(a_log_that_grows)
+{
+	struct store_room room = { 0 };
+	off_t before;
+	int i;
+
+	open_db();
+	fill();
+	before = size_of("-wal");
+	for (i = 0; i < 3; i++) {
+		run("truncate -s 300M %s-wal", path);
+		store_sqlite.look(db, &room);
+		ck_assert_uint_eq(room.log_bytes, 300 << 20);
+		ck_assert(was_said("store-log-long"));
+		if (i == 0)
+			continue;
+		run("truncate -s %lld %s-wal", (long long)before, path);
+		store_sqlite.look(db, &room);
+	}
+	ck_assert_ptr_nonnull(strstr(strstr(said_text, "log-long") + 1,
+	    "log-long"));
+	check_model(db);
+	close_db();
+}
+END_TEST
+
 static void
 add_file(TCase *tc)
 {
@@ -1534,12 +2417,29 @@ add_file(TCase *tc)
 	tcase_add_test(tc, a_flipped_byte);
 	tcase_add_test(tc, a_torn_log);
 	tcase_add_test(tc, the_program_that_checks);
+	tcase_add_test(tc, how_the_program_is_used);
+	tcase_add_test(tc, what_can_be_checked);
+	tcase_add_test(tc, a_check_that_is_stopped);
+	tcase_add_loop_test(tc, a_broken_row, 0, 7);
+	tcase_add_test(tc, a_scan_that_is_ended);
+	tcase_add_test(tc, a_claim_of_a_broken_row);
+	tcase_add_loop_test(tc, each_table_refuses, 0, 9);
+	tcase_add_test(tc, a_row_that_is_too_long);
+	tcase_add_loop_test(tc, a_table_is_missing, 0, 4);
+	tcase_add_test(tc, a_table_goes);
+	tcase_add_test(tc, a_path_that_cannot_be);
+	tcase_add_test(tc, an_empty_log);
+	tcase_add_loop_test(tc, the_kernel_refuses, 0, 3);
+	tcase_add_test(tc, a_spool_that_cannot_be);
+	tcase_add_test(tc, a_file_system_without_the_log);
+	tcase_add_test(tc, an_empty_file_of_somebody_else);
 }
 
 static void
 add_faults(TCase *tc)
 {
 	tcase_add_test(tc, a_read_only_directory);
+	tcase_add_test(tc, a_read_only_spool);
 	tcase_add_test(tc, a_full_disk);
 	tcase_add_test(tc, starts_on_a_full_disk);
 	tcase_add_test(tc, one_bad_operation_fails_alone);
@@ -1558,6 +2458,29 @@ add_faults(TCase *tc)
 	tcase_add_test(tc, the_log_stays_short);
 	tcase_add_test(tc, space_is_given_back);
 	tcase_add_test(tc, a_file_that_cannot_shrink);
+	tcase_add_test(tc, few_free_pages_are_kept);
+	tcase_add_test(tc, space_that_cannot_be_given_back);
+	tcase_add_test(tc, no_upkeep_in_uncertainty);
+}
+
+static void
+add_more_faults(TCase *tc)
+{
+	tcase_add_test(tc, names_that_are_not_ours);
+	tcase_add_test(tc, a_file_that_stays);
+	tcase_add_test(tc, a_body_that_is_no_file);
+	tcase_add_test(tc, a_body_that_cannot_be_looked_at);
+	tcase_add_test(tc, a_body_that_cannot_be_synced);
+	tcase_add_test(tc, an_audit_beside_work);
+	tcase_add_test(tc, an_audit_without_a_descriptor);
+	tcase_add_test(tc, a_read_that_fails);
+	tcase_add_test(tc, two_failures_in_a_batch);
+	tcase_add_test(tc, a_disk_that_fails_to_the_end);
+	tcase_add_test(tc, a_fault_that_lasts);
+	tcase_add_test(tc, a_check_that_cannot_be);
+	tcase_add_test(tc, no_thread_for_a_check);
+	tcase_add_test(tc, a_log_that_goes);
+	tcase_add_test(tc, a_log_that_grows);
 }
 
 int
@@ -1566,11 +2489,17 @@ main(void)
 	Suite *s = suite_create("sqlite");
 	TCase *file = suite_case(s, "the file", setup, teardown);
 	TCase *faults = suite_case(s, "faults", setup, teardown);
+	TCase *memory = suite_case(s, "no memory", setup, teardown);
 
 	shim_install();
 	tcase_set_timeout(file, 120);
 	tcase_set_timeout(faults, 300);
+	tcase_set_timeout(memory, 300);
 	add_file(file);
 	add_faults(faults);
+	add_more_faults(faults);
+	tcase_add_test(memory, a_start_without_memory);
+	tcase_add_test(memory, each_allocation_of_a_life);
+	tcase_add_test(memory, each_allocation_of_a_look);
 	return suite_run(s);
 }

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/file.h>
@@ -45,6 +46,20 @@ name parameters								\
 	return refused(#name) ? -1 : (type)syscall(number, __VA_ARGS__);	\
 }
 
+int
+open(const char *path, int flags, ...)
+{
+	va_list ap;
+	int mode = 0;
+
+	va_start(ap, flags);
+	if ((flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE)
+		mode = va_arg(ap, int);
+	va_end(ap);
+	return refused("open") ? -1 :
+	    (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
 REFUSE(int, socket, (int domain, int kind, int protocol),
     SYS_socket, domain, kind, protocol)
 REFUSE(int, socketpair, (int domain, int kind, int protocol, int fds[2]),
@@ -62,6 +77,7 @@ REFUSE(ssize_t, sendmsg, (int fd, const struct msghdr *msg, int flags),
     SYS_sendmsg, fd, msg, flags)
 REFUSE(ssize_t, recvmsg, (int fd, struct msghdr *msg, int flags),
     SYS_recvmsg, fd, msg, flags)
+REFUSE(int, fdatasync, (int fd), SYS_fdatasync, fd)
 REFUSE(int, flock, (int fd, int how), SYS_flock, fd, how)
 REFUSE(int, fstat, (int fd, struct stat *st),
     SYS_newfstatat, fd, "", st, AT_EMPTY_PATH)

@@ -163,8 +163,7 @@ entries_grow(struct memory *m)
 	uint32_t size = m->size ? m->size * 2 : ENTRIES_FIRST;
 	struct entry *bigger;
 
-	if (size < m->size)
-		return -1;
+	assert(size > m->size);		/* max-tasks is far below */
 	bigger = reallocarray(m->entry, size, sizeof(*bigger));
 	if (!bigger)
 		return -1;
@@ -472,17 +471,13 @@ memory_load(void *state, struct store_op *op)
 static int
 spool_file(const char *dir)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX + sizeof("/deferd-XXXXXX")];
 	int fd;
 
 	fd = open(dir, O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
 	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
 		return fd;
-	if (snprintf(path, sizeof(path), "%s/deferd-XXXXXX", dir) >=
-	    (int)sizeof(path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
+	(void)snprintf(path, sizeof(path), "%s/deferd-XXXXXX", dir);
 	fd = mkostemp(path, O_CLOEXEC);
 	if (fd >= 0)
 		unlink(path);

@@ -33,23 +33,15 @@ no_use(const char *path, char *error)
 	return -1;
 }
 
-/* "PATH" and a suffix; false if that is too long. */
-static bool
-path_beside(char out[PATH_MAX], const char *path, const char *suffix)
-{
-	if (snprintf(out, PATH_MAX, "%s%s", path, suffix) < PATH_MAX)
-		return true;
-	errno = ENAMETOOLONG;
-	return false;
-}
-
 static int
 lock_take(struct sqlite *s, char *error)
 {
 	char path[PATH_MAX];
 
-	if (!path_beside(path, s->path, ".lock"))
+	if (snprintf(path, sizeof(path), "%s.lock", s->path) >= PATH_MAX) {
+		errno = ENAMETOOLONG;
 		return no_use(s->path, error);
+	}
 	s->lock = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (s->lock < 0)
 		return no_use(path, error);
@@ -75,8 +67,8 @@ refuse_emptied(struct sqlite *s, char *error)
 
 	if (stat(s->path, &st) < 0)
 		return no_use(s->path, error);
-	if (st.st_size > 0 || !path_beside(wal, s->path, "-wal") ||
-	    stat(wal, &st) < 0 || st.st_size == 0)
+	(void)snprintf(wal, sizeof(wal), "%s-wal", s->path);	/* as .lock */
+	if (st.st_size > 0 || stat(wal, &st) < 0 || st.st_size == 0)
 		return 0;
 	snprintf(error, CONF_ERROR_MAX, "store: %s is empty, but its -wal "
 	    "is not: restore a copy; or move both and the spool away to begin "
@@ -114,7 +106,7 @@ rows_start(struct sqlite *s, char *error)
 	    "ifnull((SELECT max(row) FROM requests), 0),"
 	    "ifnull((SELECT max(row) FROM responses), 0))";
 	int64_t last;
-	int rc = sqlite_db_number(s->writer, sql, 0, &last);
+	int rc = sqlite_db_number(s->writer, sql, &last);
 
 	s->next_row = last + 1;
 	return explain(s->writer, rc, s->path, error);

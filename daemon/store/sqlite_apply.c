@@ -184,9 +184,8 @@ find_taken(struct sqlite *s, const struct store_op *op,
 	const char *id;
 	int rc;
 
-	if (bind_digest(st, 1, op->claim->key) != SQLITE_OK ||
-	    bind_digest(st, 2, op->claim->request) != SQLITE_OK)
-		return SQLITE_NOMEM;
+	bind_digest(st, 1, op->claim->key);
+	bind_digest(st, 2, op->claim->request);
 	if ((rc = sqlite3_step(st)) == SQLITE_ROW) {
 		c->verdict = STORE_TAKEN;
 		c->row = sqlite3_column_int64(st, 0);
@@ -334,11 +333,10 @@ change_move(struct sqlite *s, const struct store_op *op,
 
 	if (task_finished(op->to))
 		return change_finish(s, op, c);
-	rc = op->to == TASK_QUEUED && op->tried ?
-	    bind_text(st, 7, store_try_line(line, op)) :
-	    sqlite3_bind_null(st, 7);
-	if (rc != SQLITE_OK)
-		return rc;
+	if (op->to == TASK_QUEUED && op->tried)
+		bind_text(st, 7, store_try_line(line, op));
+	else
+		sqlite3_bind_null(st, 7);
 	rc = update_task(s, op, st, &moved);
 	if (!moved)
 		c->verdict = STORE_LOST;
@@ -439,7 +437,7 @@ is_its_own(int rc)
 {
 	rc &= 0xff;
 	return rc == SQLITE_CONSTRAINT || rc == SQLITE_CORRUPT ||
-	    rc == SQLITE_TOOBIG || rc == SQLITE_MISMATCH || rc == SQLITE_ERROR;
+	    rc == SQLITE_TOOBIG || rc == SQLITE_ERROR;
 }
 
 /* *culprit: the operation that can never be done; or NULL. */

@@ -47,7 +47,11 @@ sqlite_check_file(sqlite3 *db, void (*say)(void *, const char *), void *arg,
 		return rc;
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
 		line = (const char *)sqlite3_column_text(st, 0);
-		if (!line || strcmp(line, "ok") == 0)
+		if (!line) {
+			rc = SQLITE_NOMEM;
+			break;
+		}
+		if (strcmp(line, "ok") == 0)
 			continue;
 		say(arg, line);
 		++*problems;
@@ -190,7 +194,7 @@ report_halves(sqlite3 *db, struct report *r)
 	    " FULL JOIN tasks t ON t.row = m.row"
 	    " WHERE t.row IS NULL OR m.row IS NULL";
 	int64_t n;
-	int rc = sqlite_db_number(db, sql, 0, &n);
+	int rc = sqlite_db_number(db, sql, &n);
 
 	if (rc == SQLITE_OK && n > 0) {
 		fprintf(r->out, "damage: %lld rows without their other half\n",
@@ -207,7 +211,7 @@ report_claims(sqlite3 *db, struct report *r)
 	static const char sql[] = "SELECT count(*) FROM claims"
 	    " WHERE row NOT IN (SELECT row FROM tasks)";
 	int64_t n;
-	int rc = sqlite_db_number(db, sql, 0, &n);
+	int rc = sqlite_db_number(db, sql, &n);
 
 	if (rc == SQLITE_OK && n > 0) {
 		fprintf(r->out, "damage: %lld claims without their task\n",

@@ -56,23 +56,23 @@ sqlite_db_run(sqlite3_stmt *st)
 	int rc = sqlite3_step(st);
 
 	sqlite3_reset(st);
-	return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+	return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
 int
-sqlite_db_number(sqlite3 *db, const char *sql, int64_t none, int64_t *number)
+sqlite_db_number(sqlite3 *db, const char *sql, int64_t *number)
 {
 	sqlite3_stmt *st;
 	int rc = sqlite3_prepare_v2(db, sql, -1, &st, NULL);
 
-	*number = none;
+	*number = 0;
 	if (rc != SQLITE_OK)
 		return rc;
 	rc = sqlite3_step(st);
-	if (rc == SQLITE_ROW && sqlite3_column_type(st, 0) != SQLITE_NULL)
+	if (rc == SQLITE_ROW)
 		*number = sqlite3_column_int64(st, 0);
 	sqlite3_finalize(st);
-	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+	return rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
 /* What the system said to a call that failed; of a commit only the log knows. */
@@ -101,7 +101,7 @@ reason(sqlite3 *db, int rc, char *out, size_t size)
 	if (e != 0)
 		snprintf(out, size, "%s: %s", sqlite3_errstr(rc), strerror(e));
 	else
-		snprintf(out, size, "%s", kind == SQLITE_ERROR && db ?
+		snprintf(out, size, "%s", kind == SQLITE_ERROR ?
 		    sqlite3_errmsg(db) : sqlite3_errstr(rc));
 }
 

@@ -70,14 +70,11 @@ static bool
 load_blob(sqlite3_stmt *st, int column, struct blob **bp)
 {
 	const void *data;
-	int len;
 
 	if (is_null(st, column))
 		return true;
 	data = sqlite3_column_blob(st, column);
-	len = sqlite3_column_bytes(st, column);
-	if (data || len == 0)
-		*bp = blob_new(data, (size_t)len);
+	*bp = blob_new(data, (size_t)sqlite3_column_bytes(st, column));
 	return *bp;
 }
 

@@ -46,8 +46,7 @@ sqlite_look(void *state, struct store_room *room)
 
 	store_room_at(room, s->path);
 	store_room_at(room, s->spool_path);
-	if (snprintf(wal, sizeof(wal), "%s-wal", s->path) >= (int)sizeof(wal))
-		return;
+	(void)snprintf(wal, sizeof(wal), "%s-wal", s->path);
 	if (stat(wal, &st) == -1)
 		st.st_ino = 0;
 	room->log_bytes = (uint64_t)st.st_size;

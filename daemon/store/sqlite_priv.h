@@ -114,12 +114,11 @@ struct sqlite {
  */
 int	sqlite_db_open(sqlite3 **db, const char *path, bool readonly);
 
-/* Runs a statement that gives no row, or one that nobody wants. */
+/* Runs a statement that gives no row. */
 int	sqlite_db_run(sqlite3_stmt *);
 
-/* The number that a query gives; `none` if it gives no row or NULL. */
-int	sqlite_db_number(sqlite3 *, const char *sql, int64_t none,
-	    int64_t *number);
+/* The number in the row that a query gives, or 0. */
+int	sqlite_db_number(sqlite3 *, const char *sql, int64_t *number);
 
 /* Why `path` cannot be used, for people, in error[CONF_ERROR_MAX]. */
 void	sqlite_db_explain(sqlite3 *, int rc, const char *path, char *error);

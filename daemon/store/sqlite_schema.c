@@ -117,12 +117,12 @@ identify(sqlite3 *db, struct identity *is)
 {
 	int rc;
 
-	if ((rc = sqlite_db_number(db, "PRAGMA application_id", 0,
+	if ((rc = sqlite_db_number(db, "PRAGMA application_id",
 	    &is->application)) != SQLITE_OK ||
-	    (rc = sqlite_db_number(db, "PRAGMA user_version", 0,
+	    (rc = sqlite_db_number(db, "PRAGMA user_version",
 	    &is->version)) != SQLITE_OK)
 		return rc;
-	return sqlite_db_number(db, "SELECT count(*) FROM sqlite_schema", 0,
+	return sqlite_db_number(db, "SELECT count(*) FROM sqlite_schema",
 	    &is->objects);
 }
 
@@ -166,8 +166,9 @@ step(sqlite3 *db, const char *path, sqlite_step *up, int version, char *error)
 static int
 mode_is(void *is_wal, int n, char **value, char **name)
 {
+	(void)n;
 	(void)name;
-	*(bool *)is_wal = n == 1 && value[0] && strcmp(value[0], "wal") == 0;
+	*(bool *)is_wal = strcmp(value[0], "wal") == 0;
 	return 0;
 }
 

@@ -104,7 +104,7 @@ is_named_still(sqlite3 *db, uint64_t file)
 	(void)snprintf(sql, sizeof(sql),
 	    "SELECT count(*) FROM files WHERE file = %lld", (long long)file);
 	if (rc == SQLITE_OK)
-		rc = sqlite_db_number(now, sql, 0, &n);
+		rc = sqlite_db_number(now, sql, &n);
 	sqlite3_close(now);
 	return rc != SQLITE_OK || n > 0;
 }
@@ -125,7 +125,11 @@ audit_rows(int dir, sqlite3 *db, struct sqlite_spool_audit *a)
 		file = (uint64_t)sqlite3_column_int64(st, 0);
 		seen(a, file);
 		name = (const char *)sqlite3_column_text(st, 1);
-		if (name && !is_whole(dir, name, sqlite3_column_int64(st, 2)) &&
+		if (!name) {
+			rc = SQLITE_NOMEM;
+			break;
+		}
+		if (!is_whole(dir, name, sqlite3_column_int64(st, 2)) &&
 		    is_named_still(db, file))
 			a->missing(a->arg,
 			    (const char *)sqlite3_column_text(st, 3), name);
@@ -276,15 +280,19 @@ sqlite_spool_read(const struct sqlite *s, uint64_t file, uint64_t size)
 {
 	char name[SQLITE_SPOOL_NAME];
 	struct stat st;
-	int fd;
+	int fd, error;
 
 	name_of(file, name);
 	fd = openat(s->spool.dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
-	if (fstat(fd, &st) == 0 && (uint64_t)st.st_size >= size)
+	if (fstat(fd, &st) < 0)
+		error = errno;
+	else if ((uint64_t)st.st_size < size)
+		error = ENODATA;
+	else
 		return fd;
 	close(fd);
-	errno = ENODATA;
+	errno = error;
 	return -1;
 }

@@ -543,8 +543,8 @@ turn_came(int fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (s->queue.head && !s->batch.busy)
-		batch_start(s);
+	assert(s->queue.head && !s->batch.busy);
+	batch_start(s);
 }
 
 /* The next batch is on its way before anybody is called back. */
