@@ -5,7 +5,7 @@
  * head, and body and answer go over them; without, they go over the
  * connection itself (plain SCGI).
  *
- * HEAD -> BODY -> STORE -> ANSWER -> closed, with WAIT before the ANSWER when
+ * HEAD -> BODY -> ASKED -> ANSWER -> closed, with WAIT before the ANSWER when
  * the client prefers to wait for the end of its task: then it holds its
  * descriptors, a timer and little memory.  FOLLOW is for the log of a task that
  * has not ended: one look, which goes on to ANSWER, or a stream that takes its

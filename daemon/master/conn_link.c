@@ -121,7 +121,7 @@ void
 conn_read_info(struct conn *c, const struct task *t,
     void (*done)(struct reading *, const struct task *))
 {
-	c->state = CONN_STORE;
+	c->state = CONN_ASKED;
 	c->u.reading.done = done;
 	sched_read_info(c->env->sched, t, &c->u.reading);
 }
@@ -173,7 +173,7 @@ conn_show_status(struct conn *c, const struct task *t)
 		conn_show_unfinished(c, t);
 		return;
 	}
-	c->state = CONN_STORE;
+	c->state = CONN_ASKED;
 	c->u.reading.done = on_read;
 	sched_read(c->env->sched, t, &c->u.reading);
 }
@@ -211,7 +211,7 @@ on_removed(struct removal *r, enum removal_verdict verdict,
 void
 conn_remove_task(struct conn *c, const struct route_to *to)
 {
-	c->state = CONN_STORE;
+	c->state = CONN_ASKED;
 	memset(&c->u.removal, 0, sizeof(c->u.removal));
 	c->u.removal.only_cancel = to->action == ROUTE_CANCEL;
 	memcpy(c->u.removal.id, to->id, TASK_ID_BYTES);

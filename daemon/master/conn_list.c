@@ -307,7 +307,7 @@ conn_list(struct conn *c)
 	}
 	c->lister = l;
 	l->conn = c;
-	c->state = CONN_STORE;
+	c->state = CONN_ASKED;
 	status = filter_parse(&l->asked, c->req.query, why);
 	if (status == 400) {
 		conn_list_free(c);

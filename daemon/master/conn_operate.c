@@ -82,7 +82,7 @@ on_told(struct asking *a, enum frame_told how, const char *text)
 static void
 ask_launcher(struct conn *c, enum frame_ask what)
 {
-	c->state = CONN_STORE;
+	c->state = CONN_ASKED;
 	c->u.asking = (struct asking){ .what = what, .done = on_told };
 	if (sched_ask_launcher(c->env->sched, &c->u.asking) == -1)
 		conn_refuse(c, PROBLEM_INTERNAL, NULL);
@@ -111,7 +111,7 @@ on_checked(struct store_checkup *k)
 static void
 check_store(struct conn *c)
 {
-	c->state = CONN_STORE;
+	c->state = CONN_ASKED;
 	c->u.checkup = (struct store_checkup){ .done = on_checked };
 	if (store_checkup(c->env->store, &c->u.checkup) == -1)
 		conn_refuse(c, PROBLEM_INTERNAL, NULL);

@@ -33,7 +33,7 @@
 enum conn_state {
 	CONN_HEAD,
 	CONN_BODY,
-	CONN_STORE,
+	CONN_ASKED,		/* store or launcher: one call back is to come */
 	CONN_WAIT,
 	CONN_FOLLOW,
 	CONN_DRAIN,
@@ -66,15 +66,16 @@ struct conn {
 	struct prefer	 prefer;
 	struct buf	 share;		/* submission.share */
 	bool		 submits;	/* it has made a task, or joined one */
-	bool		 owes_read_end;
+	bool		 owes_read_end;	/* of u.reading, until it is closed */
+	/* What ASKED has asked for; whoever is asked calls back with his own. */
 	union {
 		struct submission submission;
 		struct reading	 reading;
 		struct removal	 removal;
-		struct waiter	 waiter;	/* WAIT */
 		struct asking	 asking;
 		struct store_checkup checkup;
-	} u;				/* STORE */
+		struct waiter	 waiter;	/* of WAIT */
+	} u;
 	struct conn_follow *follow;	/* owned; NULL: not FOLLOW */
 	struct lister	*lister;	/* owned; NULL: no list is being made */
 };

@@ -78,7 +78,7 @@ on_stored(struct reading *r, const struct task *t)
 static void
 show_stored(struct conn *c, const struct task *t)
 {
-	c->state = CONN_STORE;
+	c->state = CONN_ASKED;
 	c->u.reading.done = on_stored;
 	sched_read(c->env->sched, t, &c->u.reading);
 }

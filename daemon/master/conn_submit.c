@@ -78,7 +78,7 @@ submit(struct conn *c)
 {
 	struct submission *sub = &c->u.submission;
 
-	c->state = CONN_STORE;
+	c->state = CONN_ASKED;
 	sub->method = c->req.method;
 	sub->method_name = c->req.method_name;
 	sub->path = c->req.path;
@@ -123,7 +123,7 @@ claim_or_submit(struct conn *c)
 		submit(c);
 		return;
 	}
-	c->state = CONN_STORE;
+	c->state = CONN_ASKED;
 	claim_make(c->claim, c->env->io, &c->intake.body, on_claimed, c);
 }
 

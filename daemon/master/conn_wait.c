@@ -37,7 +37,7 @@ on_waited(struct waiter *w, const struct task *t)
 	struct conn *c = (struct conn *)((char *)w -
 	    offsetof(struct conn, u.waiter));
 
-	c->state = CONN_STORE;
+	c->state = CONN_ASKED;
 	c->env->holds(c->owner, streams(c) + RESPONSE_FDS, false);
 	if (c->readable != NULL)
 		event_del(c->readable);
