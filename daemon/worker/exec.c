@@ -93,7 +93,7 @@ stdin_from_file(int body)
 	char path[40];
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", body);
+	snprintf(path, sizeof(path), "/proc/thread-self/fd/%d", body);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd != -1)
 		return fd;

@@ -10,6 +10,12 @@
  * and the spool descriptor, and rings `bell`, an eventfd; and it reads the
  * tail of stderr for those who follow it, so that a master that is slow to
  * hear of that never stops the task.
+ *
+ * A thread that starts programs has a table of descriptors of its own.  A
+ * program begins with a copy of it and must close what it shall not have, and
+ * of a table for all that would be, for the most part, what the other threads
+ * have open.  So what came to the main thread with a frame is fetched
+ * (pidfd_getfd(2)), and closed there when it was.
  */
 #ifndef DAEMON_WORKER_JOB_H
 #define DAEMON_WORKER_JOB_H
@@ -36,6 +42,9 @@ struct job_world {
 	unsigned int	 pool;		/* index in conf->pools */
 	int		 peer;		/* the master; blocking */
 	int		 null_fd;	/* /dev/null, to be read */
+	int		 self_fd;	/* pidfd of this process; -1: threads
+					 * have no descriptors of their own */
+	int		 litter_fd;	/* else a pipe: to be closed by main */
 };
 
 struct job {
@@ -49,7 +58,8 @@ struct job {
 	const void	*head;
 	size_t		 head_len;
 	const void	*body;		/* when body_fd is -1 */
-	int		 body_fd;	/* owned */
+	int		 body_fd;	/* owned, by the thread since job_prepare() */
+	bool		 body_in_fd;
 	uint64_t	 body_size;
 
 	/* both threads': what it says on stderr, and who hears it */
@@ -61,7 +71,7 @@ struct job {
 	uint64_t	 err_at;	/* and has so much of it */
 	atomic_bool	 cancelled;
 	atomic_bool	 spool_came;	/* the next two may be read */
-	int		 spool_fd;	/* owned; taken by the thread */
+	int		 spool_fd;	/* the main thread's; see job_hear() */
 	int		 spool_error;
 
 	/* the thread's */

@@ -2,6 +2,7 @@
  * pool - the threads of a worker, one job each.
  */
 #include <errno.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,6 +88,24 @@ thread_do(struct pool_thread *t, struct job *job)
 		ring(pool->idle_fd);
 }
 
+/*
+ * job.h, descriptors of its own: nothing above the bell, and of what is below
+ * nobody else's.
+ */
+static void
+thread_part(struct pool_thread *t)
+{
+	const struct pool_thread *other = t->pool->threads;
+
+	if (close_range((unsigned int)t->bell + 1, ~0U,
+	    CLOSE_RANGE_UNSHARE) == -1) {
+		log_warn("part-failed error=%m");
+		return;
+	}
+	for (; other < t; other++)
+		close(other->bell);
+}
+
 static void *
 thread_main(void *arg)
 {
@@ -95,6 +114,8 @@ thread_main(void *arg)
 
 	if (t->pool->module != NULL && module_watch_thread(t->slot) == -1)
 		log_error("watch-failed error=%m");
+	if (t->pool->world.self_fd != -1)
+		thread_part(t);
 	while ((job = thread_wait(t)) != NULL)
 		thread_do(t, job);
 	if (t->pool->module != NULL)
