@@ -105,16 +105,16 @@ static int
 split(const struct scgi *scgi, const char *setting, const char **mount,
     const char **path, const char **why)
 {
-	const char *script = scgi_find(scgi, "SCRIPT_NAME");
-	const char *whole = scgi_find(scgi, "DOCUMENT_URI");
-	bool is_cgi = whole == NULL &&
-	    scgi_find(scgi, "GATEWAY_INTERFACE") != NULL;
+	const char *script = scgi_find(scgi, "SCRIPT_NAME"), *whole;
+	bool is_cgi;
 
 	*mount = script != NULL ? script : "";
 	*path = scgi_find(scgi, "PATH_INFO");
 	if (*path != NULL)
 		return 0;
 
+	whole = scgi_find(scgi, "DOCUMENT_URI");
+	is_cgi = whole == NULL && scgi_find(scgi, "GATEWAY_INTERFACE") != NULL;
 	if (whole == NULL)
 		whole = script;
 	if (whole == NULL) {
@@ -312,12 +312,12 @@ static int
 find_script(struct request *req, const struct conf *conf, const char **why)
 {
 	const struct conf_route *route = request_route(req, conf);
-	const char *file = scgi_find(&req->scgi, "PATH_TRANSLATED");
-	const char *infix;
+	const char *file, *infix;
 
 	if (route == NULL || route->scripts == NULL)
 		return 0;
 	req->scripts = route;
+	file = scgi_find(&req->scgi, "PATH_TRANSLATED");
 	if ((*why = path_fault(file)) != NULL)
 		return 400;
 	infix = strstr(req->path, SCRIPT_LINKS);

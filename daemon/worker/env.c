@@ -157,7 +157,7 @@ static void
 env_put_path(struct env *e, const struct request *req,
     const struct conf_route *route)
 {
-	const char *rest = "", *root = scgi_find(&req->scgi, "DOCUMENT_ROOT");
+	const char *rest = "", *root;
 	const char *mount = req->script == NULL ? req->mount : "";
 	size_t cut = strlen(req->path);
 
@@ -179,6 +179,7 @@ env_put_path(struct env *e, const struct request *req,
 	if (*rest == '\0')
 		return;
 	env_put(e, "PATH_INFO", rest, "");
+	root = scgi_find(&req->scgi, "DOCUMENT_ROOT");
 	if (root != NULL && *root != '\0')
 		env_put(e, "PATH_TRANSLATED", root, rest);
 }
