@@ -20,6 +20,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 build=$(pwd)
 RUNS=${RUNS-5} SECONDS_EACH=${SECONDS_EACH-5} CLIENTS=${CLIENTS-64} TASKS=${TASKS-1000000}
 HEAD=1024 BODY=256
+. "$here/million.sh"
 programs="deferd deferd-master deferd-worker answer.so bench/load bench/fixed bench/bare"
 
 [ -f Makefile ] || { echo "run it from a build directory" >&2; exit 2; }
@@ -47,10 +48,10 @@ configure()
 	if [ "$(id -u)" = 0 ]; then
 		users='user = "daemon" run-as = "www-data" peers = { "root" }'
 		chmod 711 "$dir"
-		install -d -o daemon -m 700 "$dir/store" "$dir/spool"
+		install -d -o daemon -m 700 "$dir/state" "$dir/spool"
 	else
 		users=
-		mkdir -p -m 700 "$dir/store" "$dir/spool"
+		mkdir -p -m 700 "$dir/state" "$dir/spool"
 	fi
 	cat >"$dir/conf" <<-END
 		socket = "$dir/socket"
@@ -92,8 +93,8 @@ stop()
 fresh()
 {
 	stop
-	rm -rf "$dir/store" "$dir/spool"
-	configure "${1-sqlite:$dir/store/tasks.db}"
+	rm -rf "$dir/state" "$dir/spool"
+	configure "${1-sqlite:$dir/state/tasks.db}"
 	start
 }
 
@@ -135,14 +136,14 @@ submit_to()
 # counts them in the third word of the index of its log.
 commits()
 {
-	od -An -tu4 -j8 -N4 "$dir/store/tasks.db-shm"
+	od -An -tu4 -j8 -N4 "$dir/state/tasks.db-shm"
 }
 
 # The same rows in the same batches: both as they were in the run before.
 bare()
 {
 	rm -f "$dir"/bare.db*
-	"$build/bench/bare" "$dir/store/tasks.db" "$dir/bare.db" "$1"
+	"$build/bench/bare" "$dir/state/tasks.db" "$dir/bare.db" "$1"
 }
 
 submit()
@@ -203,27 +204,6 @@ status()
 			"fixed $(median <"$dir/fixed.p99") us," \
 			"ratio $(ratio "$dir/$what.p99" "$dir/fixed.p99") (wanted: 3 or less)"
 	done
-}
-
-# A million rows, by the sqlite3 shell, in a database that deferd has made.
-fill()
-{
-	now=$(date +%s)000
-	sqlite3 "$dir/store/tasks.db" <<-END
-		PRAGMA synchronous = OFF;
-		BEGIN;
-		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT $TASKS)
-		INSERT INTO tasks (row, id, state, attempt, created, changed, bytes,
-			route, method, path) SELECT i, lower(hex(randomblob(16))), '$1', $2, $now, $now, 600,
-			'/*', 'POST', '/task' FROM n;
-		INSERT INTO requests (row, size, head, body)
-			SELECT row, 256, zeroblob(300), zeroblob(256) FROM tasks WHERE state = 'queued';
-		INSERT INTO responses (row, size, wait_status, cpu_us, max_rss_kib,
-			reason, head, body)
-			SELECT row, 256, -1, 0, 0, '', x'0d0a', zeroblob(256) FROM tasks WHERE state = 'succeeded';
-		COMMIT;
-	END
-	[ "$(id -u)" != 0 ] || chown -R daemon "$dir/store"
 }
 
 memory_of_master()

@@ -19,29 +19,14 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "bench/tool.h"
 
 #define PAUSE_US	2000
 #define MOUNT		"/bench"
 
 static struct sockaddr_un to = { .sun_family = AF_UNIX };
-
-static void __attribute__((noreturn))
-die(const char *what)
-{
-	fprintf(stderr, "first: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static int64_t
-now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 /* A request without a body, as SCGI has it; '\n' stands for NUL. */
 static int

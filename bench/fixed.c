@@ -26,6 +26,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "bench/tool.h"
+
 #define BACKLOG		1024
 #define EVENTS		64
 #define HEAD_MAX	65536
@@ -70,21 +72,6 @@ static const char accepted[] =
 static struct place places[PLACES_MAX];
 static size_t nplaces;
 static int epoll;
-
-static void __attribute__((noreturn))
-die(const char *what)
-{
-	fprintf(stderr, "fixed: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static void *
-must(void *p)
-{
-	if (!p)
-		die("memory");
-	return p;
-}
 
 static void
 watch(int fd, void *arg)

@@ -32,13 +32,13 @@
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "bench/tool.h"
 
 #define HEAD_MAX	4096
 #define REQUEST_MAX	2048
 #define EVENTS		64
-#define NS		1000000000
 
 enum body { BODY_LENGTH, BODY_CHUNKED, BODY_TO_END };
 
@@ -80,22 +80,6 @@ static struct {
 	char		 rest[1 << 18];
 } http = { .method = "GET", .header = "", .clients = 64, .expect = 202, .seconds = 5,
     .count = INT64_MAX };
-
-static int64_t
-now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * NS + t.tv_nsec;
-}
-
-static void __attribute__((noreturn))
-die(const char *what)
-{
-	fprintf(stderr, "http: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 /* --- requests --------------------------------------------------------------- */
 
@@ -459,7 +443,7 @@ percentile_ms(double p)
 static void
 report(int64_t ns)
 {
-	double s = (double)ns / NS;
+	double s = (double)ns / NS_PER_S;
 
 	qsort(http.took_us, http.ntook, sizeof(*http.took_us), by_size);
 	printf("seconds=%.3f ok=%lld other=%lld broken=%lld asked=%lld per_second=%.1f "
@@ -473,8 +457,8 @@ static void
 run(void)
 {
 	struct client *clients = calloc(http.clients, sizeof(*clients));
-	int64_t start = now_ns(), until = start + http.seconds * NS;
-	int64_t latest = until + 30 * (int64_t)NS;
+	int64_t start = now_ns(), until = start + http.seconds * NS_PER_S;
+	int64_t latest = until + 30 * (int64_t)NS_PER_S;
 	struct epoll_event events[EVENTS];
 	int i, n;
 
@@ -506,7 +490,7 @@ run(void)
 static void
 wait_for(int seconds)
 {
-	int64_t until = now_ns() + seconds * (int64_t)NS;
+	int64_t until = now_ns() + seconds * (int64_t)NS_PER_S;
 	int fd;
 
 	for (;;) {

@@ -26,8 +26,9 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "bench/tool.h"
 
 #define ANSWER_MAX	4096	/* bytes kept of an answer */
 #define EVENTS		64
@@ -64,30 +65,6 @@ static struct {
 	size_t		 ntook, took_max;
 } load = { .method = "POST", .mount = "/bench", .clients = 64, .body = 256, .head = 1024,
     .expect = 202, .seconds = 5, .count = INT64_MAX };
-
-static int64_t
-now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static void __attribute__((noreturn))
-die(const char *what)
-{
-	fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static void *
-must(void *p)
-{
-	if (!p)
-		die("memory");
-	return p;
-}
 
 /* --- requests ---------------------------------------------------------------- */
 

@@ -1,5 +1,5 @@
-# To be sourced behind core.sh: a database with TASKS tasks, made by the sqlite3
-# shell in one that deferd has made, which must not run.
+# To be sourced: a database with TASKS tasks, made by the sqlite3 shell in
+# $dir/state, in one that deferd has made, which must not run.
 
 # state, attempt
 fill()

@@ -17,29 +17,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "bench/tool.h"
 
 #define PAUSE_US	2000
 
 static char *program;
 static atomic_long left;
-
-static void __attribute__((noreturn))
-die(const char *what)
-{
-	fprintf(stderr, "spawn: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static int64_t
-now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 static pid_t
 start(int out)

@@ -11,28 +11,12 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "bench/tool.h"
+
 #define PAUSE_US	2000
-
-static void __attribute__((noreturn))
-die(const char *what)
-{
-	fprintf(stderr, "trip: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static int64_t
-now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 /* Whatever comes goes back; what lies further on hears of it first. */
 static void __attribute__((noreturn))

@@ -1,25 +1,9 @@
 /*
  * cgi - the fastest CGI program there can be: it prints a fixed 202 and leaves.
  *
- * Linked without a libc: nothing runs between the exec and the write.  The
- * answer has as many bytes as one of deferd's.
+ * Linked without a libc: nothing runs between the exec and the write.
  */
-#include <stddef.h>
-
-static const char answer[] =
-	"Status: 202 Accepted\r\n"
-	"Content-Type: application/json\r\n"
-	"Location: /jobs/status/00000000000000000000000000000000\r\n"
-	"Retry-After: 1\r\n"
-	"Deferd-Task: 00000000000000000000000000000000\r\n"
-	"Deferd-State: running\r\n"
-	"Cache-Control: no-store\r\n"
-	"Referrer-Policy: no-referrer\r\n"
-	"Content-Length: 153\r\n"
-	"\r\n"
-	"{\"id\":\"00000000000000000000000000000000\",\"state\":\"running\","
-	"\"status\":\"/jobs/status/00000000000000000000000000000000\","
-	"\"created\":\"2026-01-01T00:00:00.000Z\"}";
+#include "bench/peers/answer.h"
 
 #if defined(__x86_64__)
 #define SYS_WRITE	1

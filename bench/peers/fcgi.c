@@ -10,23 +10,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#define BACKLOG	1024
+#include "bench/peers/answer.h"
 
-/* As many bytes as an answer of deferd's. */
-static const char answer[] =
-	"Status: 202 Accepted\r\n"
-	"Content-Type: application/json\r\n"
-	"Location: /jobs/status/00000000000000000000000000000000\r\n"
-	"Retry-After: 1\r\n"
-	"Deferd-Task: 00000000000000000000000000000000\r\n"
-	"Deferd-State: running\r\n"
-	"Cache-Control: no-store\r\n"
-	"Referrer-Policy: no-referrer\r\n"
-	"Content-Length: 153\r\n"
-	"\r\n"
-	"{\"id\":\"00000000000000000000000000000000\",\"state\":\"running\","
-	"\"status\":\"/jobs/status/00000000000000000000000000000000\","
-	"\"created\":\"2026-01-01T00:00:00.000Z\"}";
+#define BACKLOG	1024
 
 static int listener;
 
