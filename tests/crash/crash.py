@@ -52,6 +52,7 @@ class Crash:
         self.rng = random.Random(seed)
         self.world = harness.World()
         self.lock = threading.Lock()
+        self.active = 0                 # clients that are at something
         self.orders = {}            # id: Order, for every 202
         self.ids = []               # the same, to choose from
         self.nkeys = 0
@@ -200,13 +201,27 @@ class Crash:
     def repeat(self, what, seed):
         rng = random.Random(seed)
         while not self.over.is_set():
-            if self.resting.is_set():
+            if not self.begin():
                 time.sleep(0.01)
                 continue
             try:
                 what(rng)
             except Exception:           # whatever it is, the test has failed
                 self.fault(traceback.format_exc())
+            finally:
+                self.end()
+
+    def begin(self):
+        """False while the clients rest."""
+        with self.lock:
+            if not self.resting.is_set():
+                self.active += 1
+                return True
+        return False
+
+    def end(self):
+        with self.lock:
+            self.active -= 1
 
     def fault(self, text):
         with self.lock:
@@ -346,8 +361,9 @@ class Crash:
 
     def rest(self):
         """Everything comes to an end, and the books are compared."""
-        self.resting.set()
-        until(lambda: not any(o.busy for o in self.orders.values()), "clients rest", DEADLINE)
+        with self.lock:
+            self.resting.set()
+        until(lambda: self.active == 0, "clients rest", DEADLINE)
         if self.faults:
             return
         self.each(self.settle, self.orders.items())
