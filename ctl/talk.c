@@ -11,6 +11,7 @@
 #include "ctl/ctl.h"
 #include "ctl/talk.h"
 #include "ipc/cgires.h"
+#include "ipc/nitems.h"
 #include "ipc/scgi.h"
 #include "ipc/sock.h"
 
@@ -56,25 +57,38 @@ wait_for(struct talk *t, short events)
 /* --- the question -------------------------------------------------------- */
 
 static int
+add_vars(struct buf *b, const struct talk_var *vars, size_t n)
+{
+	int failed = 0;
+
+	for (size_t i = 0; i < n && !failed; i++)
+		failed = scgi_add(b, vars[i].name, vars[i].value);
+	return failed;
+}
+
+static int
 add_usual(struct buf *b, const struct talk_question *q)
 {
 	char length[24];
+	const struct talk_var vars[] = {
+		{ "CONTENT_LENGTH", length },
+		/* the operator's: whatever listens for clients must refuse it */
+		{ "DEFERD_OPERATOR", "1" },
+		{ "SCGI", "1" },
+		{ "GATEWAY_INTERFACE", "CGI/1.1" },
+		{ "SERVER_SOFTWARE", "deferctl/" PACKAGE_VERSION },
+		{ "SERVER_PROTOCOL", "HTTP/1.1" },
+		{ "SERVER_NAME", "localhost" },
+		{ "SERVER_PORT", "80" },
+		{ "REMOTE_ADDR", "127.0.0.1" },
+		{ "REQUEST_METHOD", q->method },
+		{ "SCRIPT_NAME", "" },
+		{ "PATH_INFO", q->path },
+		{ "QUERY_STRING", q->query != NULL ? q->query : "" },
+	};
 
 	snprintf(length, sizeof(length), "%" PRIu64, q->body_size);
-	/* the operator's: whatever listens for clients must refuse it */
-	return scgi_add(b, "CONTENT_LENGTH", length) ||
-	    scgi_add(b, "DEFERD_OPERATOR", "1") ||
-	    scgi_add(b, "SCGI", "1") ||
-	    scgi_add(b, "GATEWAY_INTERFACE", "CGI/1.1") ||
-	    scgi_add(b, "SERVER_SOFTWARE", "deferctl/" PACKAGE_VERSION) ||
-	    scgi_add(b, "SERVER_PROTOCOL", "HTTP/1.1") ||
-	    scgi_add(b, "SERVER_NAME", "localhost") ||
-	    scgi_add(b, "SERVER_PORT", "80") ||
-	    scgi_add(b, "REMOTE_ADDR", "127.0.0.1") ||
-	    scgi_add(b, "REQUEST_METHOD", q->method) ||
-	    scgi_add(b, "SCRIPT_NAME", "") ||
-	    scgi_add(b, "PATH_INFO", q->path) ||
-	    scgi_add(b, "QUERY_STRING", q->query != NULL ? q->query : "");
+	return add_vars(b, vars, nitems(vars));
 }
 
 static int
@@ -96,11 +110,8 @@ add_uri(struct buf *b, const struct talk_question *q)
 static void
 make_head(struct buf *b, const struct talk_question *q)
 {
-	int failed = scgi_begin(b) || add_usual(b, q) || add_uri(b, q);
-
-	for (size_t i = 0; i < q->nvars && !failed; i++)
-		failed = scgi_add(b, q->vars[i].name, q->vars[i].value);
-	if (failed || scgi_finish(b))
+	if (scgi_begin(b) || add_usual(b, q) || add_uri(b, q) ||
+	    add_vars(b, q->vars, q->nvars) || scgi_finish(b))
 		ctl_die("the request's head: %s", errno == EMSGSIZE ?
 		    "more than 64 KiB" : strerror(errno));
 }
