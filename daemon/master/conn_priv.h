@@ -33,7 +33,7 @@
 enum conn_state {
 	CONN_HEAD,
 	CONN_BODY,
-	CONN_ASKED,		/* store or launcher: one call back is to come */
+	CONN_ASKED,		/* others are at work: one call back is to come */
 	CONN_WAIT,
 	CONN_FOLLOW,
 	CONN_DRAIN,

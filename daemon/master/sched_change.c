@@ -26,7 +26,7 @@ on_changed(struct store_op *op)
 	struct task *t = table_find(&s->table, c->id);
 
 	sched_answered(s, op);
-	if (op->verdict == STORE_FAILED || op->verdict == STORE_FULL) {
+	if (sched_unable(op)) {
 		c->failed = true;
 		sched_retry_later(s);
 	} else {

@@ -44,7 +44,7 @@ on_saved(struct store_op *op)
 		lose_response(s, job);
 		return;
 	}
-	if (op->verdict == STORE_FAILED || op->verdict == STORE_FULL) {
+	if (sched_unable(op)) {
 		DL_APPEND(s->unsaved, job);
 		sched_retry_later(s);
 		return;

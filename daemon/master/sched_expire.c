@@ -30,7 +30,7 @@ on_left(struct store_op *op)
 	struct sched *s = l->sched;
 
 	sched_answered(s, op);
-	if (op->verdict == STORE_FAILED || op->verdict == STORE_FULL) {
+	if (sched_unable(op)) {
 		l->failed = true;
 		sched_retry_later(s);
 		return;

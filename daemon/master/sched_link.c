@@ -88,7 +88,7 @@ on_removed(struct store_op *op)
 	struct task *t = table_find(&s->table, r->id);
 
 	sched_answered(s, op);
-	if (op->verdict == STORE_FAILED || op->verdict == STORE_FULL) {
+	if (sched_unable(op)) {
 		r->done(r, REMOVAL_STORE, NULL);
 		return;
 	}

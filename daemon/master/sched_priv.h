@@ -87,6 +87,13 @@ void	sched_ask(struct sched *, struct store_op *,
 /* Every done() calls this first: one operation less is under way. */
 void	sched_answered(struct sched *, const struct store_op *);
 
+/* The store could not do it: nothing has changed, and it can be asked again. */
+static inline bool
+sched_unable(const struct store_op *op)
+{
+	return op->verdict == STORE_FAILED || op->verdict == STORE_FULL;
+}
+
 /* Tells main soon, when draining, that nothing runs any more. */
 void	sched_check_quiet(struct sched *);
 

@@ -79,7 +79,7 @@ on_started(struct store_op *op)
 	struct task *t = table_find(&s->table, job->id);
 
 	sched_answered(s, op);
-	if (op->verdict == STORE_FAILED || op->verdict == STORE_FULL) {
+	if (sched_unable(op)) {
 		put_back(s, job);
 		return;
 	}
