@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,12 +26,14 @@
 #include "daemon/conf.h"
 #include "daemon/store/backend.h"
 #include "tests/fds.h"
+#include "tests/scarce.h"
 #include "tests/suite.h"
 
 /* -- the memory store behind threads -------------------------------------- */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic int syncs, sync_error;	/* errno for the next sync, or 0 */
+static _Atomic int applies;
 static _Atomic bool apply_fails;
 
 static void *
@@ -56,6 +59,7 @@ static void
 locked_apply(void *state, struct store_op *list, int64_t *bytes,
     int64_t *tasks)
 {
+	applies++;
 	pthread_mutex_lock(&lock);
 	if (apply_fails)
 		for (; list; list = list->next)
@@ -125,6 +129,28 @@ static const struct store_backend threaded = {
 	.spool_sync = locked_spool_sync,
 };
 
+/* -- the memory store on a disk of the test's own -------------------------- */
+
+static struct store_room disk;		/* under the lock */
+
+static void
+disk_is(uint64_t free_bytes, uint64_t disk_bytes)
+{
+	pthread_mutex_lock(&lock);
+	disk.free_bytes = free_bytes;
+	disk.disk_bytes = disk_bytes;
+	pthread_mutex_unlock(&lock);
+}
+
+static void
+disk_look(void *state, struct store_room *room)
+{
+	(void)state;
+	pthread_mutex_lock(&lock);
+	*room = disk;
+	pthread_mutex_unlock(&lock);
+}
+
 static const struct store_backend *const backends[] = {
 	&store_memory,
 	&threaded,
@@ -146,6 +172,7 @@ static char error[CONF_ERROR_MAX];
 static int pending;			/* operations not yet answered */
 static int answered;
 static bool in_submit;
+static int said;			/* what the log got: a file */
 
 static void
 setup(void)
@@ -169,6 +196,9 @@ setup(void)
 	pending = answered = 0;
 	sync_error = syncs = 0;
 	apply_fails = false;
+	applies = 0;
+	said = memfd_create("said", MFD_CLOEXEC);
+	ck_assert_int_ge(dup2(said, STDERR_FILENO), 0);
 }
 
 static void
@@ -203,6 +233,7 @@ teardown(void)
 	unlink(where);
 	ck_assert_int_eq(rmdir(home), 0);	/* no log is left */
 	event_base_free(base);
+	close(said);
 }
 
 static void
@@ -1431,16 +1462,250 @@ START_TEST(a_commit_that_fails)
 }
 END_TEST
 
+/* -- room on the disk ------------------------------------------------------ */
+
+static bool
+was_said(const char *words)
+{
+	static char text[1 << 16];
+	ssize_t n = pread(said, text, sizeof(text) - 1, 0);
+
+	text[n < 0 ? 0 : n] = '\0';
+	return strstr(text, words) != NULL;
+}
+
+/* The disk is looked at beside the loop, and not every time. */
+static void
+wait_for_room(bool room)
+{
+	while (store_reserve(store, 1) != room) {
+		if (!room)
+			store_release(store, 1);
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	}
+	if (room)
+		store_release(store, 1);
+}
+
+/* Refused below min-free, said at its begin and its end; links go on. */
+START_TEST(a_disk_that_runs_low)
+{
+	struct store_backend backend = store_memory;
+	struct store_op got;
+	int64_t row;
+
+	backend.look = disk_look;
+	conf.min_free_bytes = 1000;
+	disk_is(0, 0);				/* nobody knows: no limit */
+	store = store_open_backend(base, &conf, &backend, "", error);
+	ck_assert_msg(store, "%s", error);
+	row = insert(TASK_QUEUED);
+	ck_assert(!was_said("disk-"));
+	disk_is(999, 100000);
+	wait_for_room(false);
+	ck_assert(store_full(store));
+	ck_assert(was_said("disk-low free=999 min-free=1000"));
+	ck_assert(!was_said("disk-roomy"));
+	ck_assert_int_eq(load(&got, STORE_LOAD_REQUEST, row), STORE_OK);
+	load_fini(&got);
+	disk_is(5000, 100000);
+	wait_for_room(true);
+	ck_assert(was_said("disk-roomy free=5000"));
+	ck_assert(!store_reserve(store, 4001));	/* but not for all */
+	disk_is(600, 5000);			/* a tenth of a small disk */
+	wait_for_room(true);
+	disk_is(400, 5000);
+	wait_for_room(false);
+	disk_is(5000, 100000);
+	wait_for_room(true);
+	ck_assert_int_eq(removed(row), STORE_OK);
+	close_store();
+}
+END_TEST
+
+/* Of two disks, the one that has less. */
+START_TEST(the_smaller_of_two_disks)
+{
+	struct store_room room = { 0 }, one = { 0 };
+
+	store_room_at(&one, "/nonexistent");
+	ck_assert_uint_eq(one.disk_bytes, 0);
+	store_room_at(&one, spool);
+	ck_assert_uint_gt(one.disk_bytes, 0);
+	room.free_bytes = UINT64_MAX;
+	room.disk_bytes = 1;
+	store_room_at(&room, spool);
+	ck_assert_uint_eq(room.disk_bytes, one.disk_bytes);
+	room.free_bytes = 0;
+	room.disk_bytes = 1;
+	store_room_at(&room, spool);
+	ck_assert_uint_eq(room.disk_bytes, 1);
+}
+END_TEST
+
+/* A reload that allows less than there is: nothing more, and nothing is lost. */
+START_TEST(a_smaller_limit)
+{
+	struct store_op got;
+	int64_t row;
+
+	open_store(_i);
+	row = insert(TASK_QUEUED);
+	conf.max_store_bytes = 1;
+	store_set_conf(store, &conf);
+	ck_assert(!store_reserve(store, 0));
+	ck_assert(store_full(store));
+	ck_assert_int_eq(load(&got, STORE_LOAD_REQUEST, row), STORE_OK);
+	load_fini(&got);
+	ck_assert_int_eq(removed(row), STORE_OK);
+	close_store();
+}
+END_TEST
+
+/* -- words ------------------------------------------------------------------ */
+
+START_TEST(a_long_reason_is_cut)
+{
+	char reason[1000];
+	struct store_op op, got;
+	int64_t row;
+
+	open_store(_i);
+	row = insert(TASK_RUNNING);
+	memset(reason, 'x', sizeof(reason) - 1);
+	reason[sizeof(reason) - 1] = '\0';
+	op = op_move(row, TASK_RUNNING, 1, TASK_QUEUED);
+	op.tried = reason;
+	ck_assert_int_eq(go(&op), STORE_OK);
+	ck_assert_int_eq(load(&got, STORE_LOAD_INFO, row), STORE_OK);
+	ck_assert_uint_eq(got.tries->len, STORE_TRY_MAX - 1);
+	ck_assert_int_eq(got.tries->data[got.tries->len - 1], '\n');
+	load_fini(&got);
+	ck_assert_int_eq(removed(row), STORE_OK);
+	close_store();
+}
+END_TEST
+
+START_TEST(a_request_without_a_head)
+{
+	struct store_op op;
+
+	open_store(_i);
+	op = op_insert(TASK_QUEUED, MESSAGE_EMPTY);
+	ck_assert_int_eq(go(&op), STORE_OK);
+	ck_assert_int_eq(removed(op.row), STORE_OK);
+	close_store();
+}
+END_TEST
+
+/* -- no memory -------------------------------------------------------------- */
+
+/* No store and a reason, or a store; nothing stays open. */
+START_TEST(an_open_without_memory)
+{
+	bool in_file = strcmp(backends[_i]->name, "sqlite") == 0, fired;
+	int nth = 0, failed = 0, before = count_fds();
+
+	if (!OWN_MALLOC || in_valgrind())
+		return;
+	open_store(_i);				/* the file is there */
+	close_store();
+	do {
+		left = nth;
+		error[0] = '\0';
+		store = store_open_backend(base, &conf, backends[_i],
+		    in_file ? where : "", error);
+		fired = left < 0;
+		left = -1;
+		if (store) {
+			store_close(store);
+		} else {
+			ck_assert_str_ne(error, "");
+			failed++;
+		}
+		ck_assert_int_eq(count_fds(), before);
+		/* check_sqlite has the places in between */
+		nth += in_file && nth > 20 && nth < 600 ? 17 : 1;
+	} while (fired);
+	ck_assert_int_gt(failed, 5);
+}
+END_TEST
+
+/* A turn of the loop needs no memory. */
+START_TEST(a_turn_without_memory)
+{
+	struct store_op op;
+
+	if (!OWN_MALLOC || in_valgrind())
+		return;
+	open_store(_i);
+	op = op_insert(TASK_QUEUED, message_text("head", "body"));
+	left = 0;
+	submit(&op);
+	ck_assert_int_eq(left, -1);		/* it has asked for some */
+	settle();
+	ck_assert_int_eq(op.verdict, STORE_OK);
+	ck_assert_int_eq(removed(op.row), STORE_OK);
+	close_store();
+}
+END_TEST
+
+static int reports;
+
+static void
+note_checkup(struct store_checkup *c)
+{
+	(void)c;
+	reports++;
+}
+
+/* Without a thread it is not done; without a report nothing is known. */
+START_TEST(a_checkup_without_memory)
+{
+	struct store_checkup c = { .done = note_checkup };
+	int i, rc;
+
+	if (!OWN_MALLOC || in_valgrind())
+		return;
+	open_store(_i);
+	left = 0;
+	rc = store_checkup(store, &c);
+	ck_assert_int_eq(rc, -1);
+	for (i = 1; i <= 3; i++) {
+		left = i == 2 ? 0 : -1;
+		rc = store_checkup(store, &c);	/* no assert: it allocates */
+		while (rc == 0 && reports < i)
+			event_base_loop(base, EVLOOP_ONCE);
+		ck_assert_int_eq(left, -1);
+		ck_assert_int_eq(rc, 0);
+		ck_assert_int_eq(c.found, i == 2 ? CHECK_UNABLE : CHECK_SOUND);
+		store_checkup_fini(&c);
+	}
+	close_store();
+}
+END_TEST
+
 /* -- opening and closing -------------------------------------------------- */
 
 START_TEST(open_by_name)
 {
+	char name[100];
+
+	(void)name;
 	store = store_open(base, &conf, error);
 	ck_assert_msg(store, "%s", error);
 	ck_assert(!store_durable(store));
 	ck_assert_int_eq(store_scan(store, NULL, NULL, error), 0);
 	close_store();
 	store_close(NULL);
+#ifdef HAVE_SQLITE
+	snprintf(name, sizeof(name), "sqlite:%s", where);
+	conf.store = name;
+	store = store_open(base, &conf, error);
+	ck_assert_msg(store, "%s", error);
+	ck_assert(store_durable(store));
+	close_store();
+#endif
 }
 END_TEST
 
@@ -1570,6 +1835,43 @@ START_TEST(close_with_a_full_queue)
 }
 END_TEST
 
+/* What is committed, but not yet told, is kept and counted. */
+START_TEST(close_behind_a_commit)
+{
+	struct store_op op;
+
+	open_store(1);
+	op = op_insert(TASK_QUEUED, message_text("head", "body"));
+	pthread_mutex_lock(&lock);
+	submit(&op);
+	while (applies == 0)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	pthread_mutex_unlock(&lock);
+	store_close(store);
+	ck_assert_int_eq(answered, 0);
+	ck_assert_int_eq(op.verdict, STORE_OK);
+	ck_assert_ptr_null(op.message.head);
+}
+END_TEST
+
+/* A body that did not get to the disk is no task, at the end either. */
+START_TEST(close_behind_a_sync_that_fails)
+{
+	struct store_op op;
+
+	open_store(1);
+	sync_error = EIO;
+	op = op_insert(TASK_QUEUED, message_file());
+	submit(&op);
+	store_close(store);
+	ck_assert_int_eq(answered, 0);
+	ck_assert_int_eq(applies, 0);
+	ck_assert_int_eq(op.verdict, STORE_FAILED);
+	ck_assert_int_ge(op.message.body.fd, 0);
+	message_fini(&op.message);
+}
+END_TEST
+
 /* -- many ----------------------------------------------------------------- */
 
 /* A hundred thousand lives, a thousand at a time: the books are balanced. */
@@ -1660,6 +1962,12 @@ add_for_each(TCase *tc)
 	tcase_add_loop_test(tc, open_makes_the_spool, 0, N(backends));
 	tcase_add_loop_test(tc, close_with_a_full_queue, 0, N(backends));
 	tcase_add_loop_test(tc, many_lives, 0, N(backends));
+	tcase_add_loop_test(tc, a_smaller_limit, 0, N(backends));
+	tcase_add_loop_test(tc, a_long_reason_is_cut, 0, N(backends));
+	tcase_add_loop_test(tc, a_request_without_a_head, 0, N(backends));
+	tcase_add_loop_test(tc, an_open_without_memory, 0, N(backends));
+	tcase_add_loop_test(tc, a_turn_without_memory, 0, N(backends));
+	tcase_add_loop_test(tc, a_checkup_without_memory, 0, N(backends));
 }
 
 static void
@@ -1672,6 +1980,10 @@ add_for_one(TCase *tc)
 	tcase_add_test(tc, a_sync_that_fails);
 	tcase_add_test(tc, a_commit_that_fails);
 	tcase_add_test(tc, bodies_are_shared_and_moved);
+	tcase_add_test(tc, a_disk_that_runs_low);
+	tcase_add_test(tc, the_smaller_of_two_disks);
+	tcase_add_test(tc, close_behind_a_commit);
+	tcase_add_test(tc, close_behind_a_sync_that_fails);
 }
 
 int

@@ -2,17 +2,22 @@
  * check_work - threads beside the loop.
  */
 #include <check.h>
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <event2/event.h>
 
 #include "daemon/store/work.h"
+#include "tests/fds.h"
+#include "tests/scarce.h"
 #include "tests/suite.h"
 
 struct piece {
@@ -324,6 +329,144 @@ START_TEST(alone_holds_up_nobody)
 }
 END_TEST
 
+/* -- when the system has nothing left -------------------------------------- */
+
+/* Address space for `room` bytes more than now; the old limit is in `was`. */
+static void
+limit_memory(size_t room, struct rlimit *was)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	struct rlimit l;
+	unsigned long pages;
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_eq(fscanf(f, "%lu", &pages), 1);
+	fclose(f);
+	ck_assert_int_eq(getrlimit(RLIMIT_AS, was), 0);
+	l = *was;
+	l.rlim_cur = pages * (rlim_t)sysconf(_SC_PAGESIZE) + room;
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &l), 0);
+}
+
+/* None of the threads, or some of them: no pool, and nothing is left of it. */
+START_TEST(no_room_for_threads)
+{
+	int before = open_fds();
+	struct work_pool *pool;
+	struct rlimit was;
+	int error;
+
+	if (!OWN_MALLOC || in_valgrind())
+		return;
+	limit_memory(_i == 0 ? 0 : 20 << 20, &was);
+	pool = work_pool_new(base, "check-work", 64);
+	error = errno;
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &was), 0);
+	ck_assert_ptr_null(pool);
+	ck_assert_int_eq(error, EAGAIN);
+	ck_assert_int_eq(open_fds(), before);
+}
+END_TEST
+
+START_TEST(no_descriptor_for_a_pool)
+{
+	struct rlimit was, l;
+	struct work_pool *pool;
+	int error;
+
+	if (in_valgrind())
+		return;
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &was), 0);
+	l = was;
+	l.rlim_cur = 0;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &l), 0);
+	pool = work_pool_new(base, "check-work", 1);
+	error = errno;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
+	ck_assert_ptr_null(pool);
+	ck_assert_int_eq(error, EMFILE);
+}
+END_TEST
+
+START_TEST(no_memory_for_a_pool)
+{
+	int nth = 0, before = open_fds();
+	struct work_pool *pool;
+
+	if (!OWN_MALLOC || in_valgrind())
+		return;
+	do {
+		left = nth++;
+		pool = work_pool_new(base, "check-work", 2);
+		if (!pool) {
+			ck_assert(errno == ENOMEM || errno == EAGAIN);
+			ck_assert_int_eq(left, -1);
+			left = -1;
+			ck_assert_int_eq(open_fds(), before);
+		}
+		left = -1;
+	} while (!pool);
+	ck_assert_int_ge(nth, 3);
+	ck_assert_ptr_null(work_pool_free(pool));
+}
+END_TEST
+
+/* Nobody else is there to do it: the caller keeps it. */
+START_TEST(no_thread_for_one_alone)
+{
+	struct work_pool *pool;
+	struct rlimit was;
+	struct piece *p;
+	int rc, error;
+
+	if (!OWN_MALLOC || in_valgrind())
+		return;
+	pool = work_pool_new(base, "check-work", 1);
+	ck_assert_ptr_nonnull(pool);
+	p = pieces_new(1, run_note, done_note);
+	limit_memory(0, &was);
+	rc = work_submit_alone(pool, &p->work);
+	error = errno;
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &was), 0);
+	ck_assert_int_eq(rc, -1);
+	ck_assert_int_eq(error, EAGAIN);
+	ck_assert_int_eq(work_submit_alone(pool, &p->work), 0);
+	loop_until(1);
+	ck_assert_ptr_null(work_pool_free(pool));
+	free(p);
+}
+END_TEST
+
+/* Somebody is: it waits behind him. */
+START_TEST(no_thread_but_another)
+{
+	struct piece *stuck, *p;
+	struct work_pool *pool;
+	struct rlimit was;
+	int rc;
+
+	if (!OWN_MALLOC || in_valgrind())
+		return;
+	pool = work_pool_new(base, "check-work", 1);
+	ck_assert_ptr_nonnull(pool);
+	stuck = pieces_new(1, run_wait, done_note);
+	p = pieces_new(1, run_note, done_note);
+	ck_assert_int_eq(work_submit_alone(pool, &stuck->work), 0);
+	limit_memory(0, &was);
+	rc = work_submit_alone(pool, &p->work);
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &was), 0);
+	ck_assert_int_eq(rc, 0);
+	ck_assert(!p->ran);
+	ck_assert_int_eq(write(gate[1], "x", 1), 1);
+	loop_until(2);
+	ck_assert(stuck->done && p->done);
+	ck_assert(pthread_equal(stuck->ran_on, p->ran_on));
+	ck_assert_ptr_null(work_pool_free(pool));
+	free(stuck);
+	free(p);
+}
+END_TEST
+
 START_TEST(freeing_nothing)
 {
 	ck_assert_ptr_null(work_pool_free(NULL));
@@ -346,6 +489,11 @@ main(void)
 	tcase_add_test(tc, threads_block_signals);
 	tcase_add_test(tc, a_burst_comes_at_once);
 	tcase_add_test(tc, alone_holds_up_nobody);
+	tcase_add_loop_test(tc, no_room_for_threads, 0, 2);
+	tcase_add_test(tc, no_descriptor_for_a_pool);
+	tcase_add_test(tc, no_memory_for_a_pool);
+	tcase_add_test(tc, no_thread_for_one_alone);
+	tcase_add_test(tc, no_thread_but_another);
 	tcase_add_test(tc, freeing_nothing);
 	return suite_run(s);
 }

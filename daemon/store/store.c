@@ -741,8 +741,9 @@ store_open_backend(struct event_base *base, const struct conf *conf,
 {
 	struct store *s = calloc(1, sizeof(*s));
 
-	if (!s) {
+	if (!s || !(s->look = look_new(s))) {
 		snprintf(error, CONF_ERROR_MAX, "store: %s", strerror(errno));
+		free(s);
 		return NULL;
 	}
 	s->backend = backend;
@@ -753,8 +754,7 @@ store_open_backend(struct event_base *base, const struct conf *conf,
 	s->tidy.work.run = tidy_run;
 	s->tidy.work.done = tidy_done;
 	store_set_conf(s, conf);
-	s->look = look_new(s);
-	s->state = s->look ? backend->open(where, conf, error) : NULL;
+	s->state = backend->open(where, conf, error);
 	if (!s->state || store_start(s, base, error) < 0) {
 		store_close(s);
 		return NULL;
