@@ -252,11 +252,13 @@ report_routes(FILE *out, const json_t *stats, size_t width)
 {
 	static const struct table_column columns[] = {
 		{ "ROUTE", TABLE_CUT }, { "QUEUED", TABLE_RIGHT },
-		{ "RUNNING", TABLE_RIGHT }, { "MOST", TABLE_RIGHT },
-		{ "ACCEPTED", TABLE_RIGHT }, { "SUCCEEDED", TABLE_RIGHT },
-		{ "FAILED", TABLE_RIGHT }, { "TIMED-OUT", TABLE_RIGHT },
-		{ "CANCELLED", TABLE_RIGHT }, { "WAITED", TABLE_RIGHT },
-		{ "RAN", TABLE_RIGHT },
+		{ "RUNNING", TABLE_RIGHT },
+		{ "MOST", TABLE_RIGHT | TABLE_SPARE },
+		{ "ACCEPTED", TABLE_RIGHT | TABLE_SPARE },
+		{ "SUCCEEDED", TABLE_RIGHT }, { "FAILED", TABLE_RIGHT },
+		{ "TIMED-OUT", TABLE_RIGHT },
+		{ "CANCELLED", TABLE_RIGHT | TABLE_SPARE },
+		{ "WAITED", TABLE_RIGHT }, { "RAN", TABLE_RIGHT },
 	};
 	const json_t *route;
 	struct table t;

@@ -87,6 +87,18 @@ measure(const struct table *t, size_t wide[COLUMNS_MAX])
 	return sum;
 }
 
+/* Leaves out, from the right, what can be: its width is 0.  Gives the new sum. */
+static size_t
+spare(const struct table *t, size_t wide[COLUMNS_MAX], size_t sum, size_t width)
+{
+	for (size_t i = t->ncolumns; sum > width && i-- > 0;)
+		if (t->column[i].flags & TABLE_SPARE) {
+			sum -= wide[i] + GAP;
+			wide[i] = 0;
+		}
+	return sum;
+}
+
 /* The widest of those that can still give way; NULL: there is none. */
 static size_t *
 widest(const struct table *t, size_t wide[COLUMNS_MAX])
@@ -110,6 +122,8 @@ print_cell(const struct table *t, FILE *out, size_t i, const char *text,
 	int fill = columns < wide ? (int)(wide - columns) : 0;
 	char first[ID_SHORT + 1];
 
+	if (wide == 0)
+		return;
 	if (i > 0)
 		fprintf(out, "%*s", GAP, "");
 	if (t->column[i].flags & TABLE_RIGHT)
@@ -136,6 +150,8 @@ table_print(const struct table *t, FILE *out, size_t width)
 			sum -= wide[i] - ID_SHORT;
 			wide[i] = ID_SHORT;
 		}
+	if (width > 0)
+		sum = spare(t, wide, sum, width);
 	for (; width > 0 && sum > width; sum--) {
 		if ((most = widest(t, wide)) == NULL)
 			break;

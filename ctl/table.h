@@ -2,8 +2,9 @@
  * table - aligned columns for people.
  *
  * Rows are collected first: how wide a column is, its cells decide.  On a
- * terminal that is too narrow for all, the columns that may be cut give way,
- * the widest first; where nobody looks, nothing is cut.
+ * terminal that is too narrow for all, columns that can be spared go, then
+ * those that may be cut give way, the widest first; where nobody looks,
+ * nothing is cut.
  */
 #ifndef CTL_TABLE_H
 #define CTL_TABLE_H
@@ -14,7 +15,8 @@
 enum table_flag {
 	TABLE_RIGHT = 1,	/* numbers */
 	TABLE_CUT = 2,		/* may be cut, down to its title */
-	TABLE_ID = 4		/* an id: its first digits alone, if it is narrow */
+	TABLE_ID = 4,		/* an id: its first digits alone, if it is narrow */
+	TABLE_SPARE = 8		/* can be left out; not the first, not the last */
 };
 
 struct table_column {

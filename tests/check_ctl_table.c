@@ -103,6 +103,33 @@ START_TEST(cut_to_width)
 }
 END_TEST
 
+/* Those that can be spared go from the right, and before anything is cut. */
+START_TEST(left_out_where_it_is_narrow)
+{
+	static const struct table_column some[] = {
+		{ "ROUTE", TABLE_CUT }, { "MOST", TABLE_RIGHT | TABLE_SPARE },
+		{ "FAILED", TABLE_RIGHT }, { "GONE", TABLE_SPARE }, { "RAN", 0 },
+	};
+
+	table_init(&table, some, N(some));
+	table_add(&table, "/report");
+	for (const char *n = "1234"; *n != '\0'; n++)
+		table_addf(&table, "%c", *n);
+	prints(32,
+	    "ROUTE    MOST  FAILED  GONE  RAN\n"
+	    "/report     1       2  3     4\n");
+	prints(31,
+	    "ROUTE    MOST  FAILED  RAN\n"
+	    "/report     1       2  4\n");
+	prints(25,
+	    "ROUTE    FAILED  RAN\n"
+	    "/report       2  4\n");
+	prints(19,
+	    "ROUTE   FAILED  RAN\n"
+	    "/repo~       2  4\n");
+}
+END_TEST
+
 /* As wide as it must be, and not wider. */
 START_TEST(never_wider)
 {
@@ -132,6 +159,7 @@ main(void)
 	tcase_add_test(tests, aligned);
 	tcase_add_test(tests, aligned_in_columns);
 	tcase_add_test(tests, cut_to_width);
+	tcase_add_test(tests, left_out_where_it_is_narrow);
 	tcase_add_loop_test(tests, never_wider, 28, 70);
 	return suite_run(suite);
 }
