@@ -334,6 +334,9 @@ def test_dashboard_shows_what_there_is(make):
               for name in re.findall(r"\bdeferd_\w+", e)}
     assert len(wanted) > 20
     assert wanted <= there, wanted - there
+    families = {f.name for f in Metrics(d).families}
+    missed = {f for f in families if not any(name.startswith(f) for name in wanted)}
+    assert not missed
 
 
 def test_documents_name_what_there_is(make):
