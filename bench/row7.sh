@@ -12,8 +12,8 @@ threads=${THREADS:-16} store=${STORE:-memory}
 need bench/load bench/spawn bench/stamp
 bring bench/stamp
 
-# So many that they take about as long as they should; more when it is known.
-count=$((5000 * SECONDS_EACH))
+# So many that they take about as long as they should.
+count=$((15000 * SECONDS_EACH))
 
 ours()
 {
