@@ -51,6 +51,8 @@ need defer.cgi bench/http
 {
 	conf_head
 	echo 'store = "memory" keep = 10 threads = 2'
+	echo 'queue = 1000000'
+	echo 'route "/later" { module = "answer.so" env = { "ANSWER_SECONDS=86400" } max-running = 1 }'
 	echo 'route "/*" { module = "answer.so" env = { "ANSWER_SECONDS=0" } }'
 } >"$dir/deferd.conf"
 start_deferd

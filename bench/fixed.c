@@ -9,7 +9,8 @@
  *	-w	there is no answer: whoever asks waits
  *
  * One thread, epoll.  It reads the length of the head, waits for so many
- * bytes, and answers as the socket says; nothing is parsed, kept or decided.
+ * bytes, and answers as the socket says, into the stdout of a door if one came
+ * with the head; nothing is parsed, kept or decided.
  * What deferd needs more than this is the price of what it does.
  */
 #include <errno.h>
@@ -47,6 +48,7 @@ struct place {
 struct conn {
 	const struct place *place;
 	int		 fd;
+	int		 passed[2];	/* stdin and stdout of a door, or -1 */
 	bool		 answered;
 	off_t		 at;		/* in the file */
 	size_t		 len;
@@ -92,6 +94,7 @@ accept_all(const struct place *p)
 		c = must(malloc(sizeof(*c)));
 		c->place = p;
 		c->fd = fd;
+		c->passed[0] = c->passed[1] = -1;
 		c->answered = false;
 		c->at = 0;
 		c->len = 0;
@@ -114,6 +117,9 @@ is_whole(struct conn *c)
 static void
 conn_close(struct conn *c)
 {
+	for (int i = 0; i < 2; i++)
+		if (c->passed[i] != -1)
+			close(c->passed[i]);
 	close(c->fd);
 	free(c);
 }
@@ -137,12 +143,33 @@ respond(struct conn *c)
 	if (!p->answer)
 		return;
 	c->answered = true;
-	(void)send(c->fd, p->answer, p->len,
+	(void)send(c->passed[1] != -1 ? c->passed[1] : c->fd, p->answer, p->len,
 	    MSG_NOSIGNAL | (p->file != -1 ? MSG_MORE : 0));
 	if (p->file == -1)
 		conn_close(c);
 	else if (epoll_ctl(epoll, EPOLL_CTL_MOD, c->fd, &e) == -1)
 		die("epoll");
+}
+
+/* A door (defer.cgi) sends its descriptors with the first byte. */
+static ssize_t
+receive(struct conn *c)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(c->passed))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { c->data + c->len, HEAD_MAX - c->len };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control.buf, .msg_controllen = sizeof(control),
+	};
+	ssize_t n = recvmsg(c->fd, &msg, 0);
+	struct cmsghdr *h = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+
+	if (h && h->cmsg_len == CMSG_LEN(sizeof(c->passed)))
+		memcpy(c->passed, CMSG_DATA(h), sizeof(c->passed));
+	return n;
 }
 
 static void
@@ -154,7 +181,7 @@ serve(struct conn *c)
 		send_piece(c);
 		return;
 	}
-	n = recv(c->fd, c->data + c->len, HEAD_MAX - c->len, 0);
+	n = receive(c);
 	if (n == -1 && errno == EAGAIN)
 		return;
 	if (n <= 0) {
