@@ -15,7 +15,7 @@
 #
 # RUNS		how often each side is measured, in turn (5); the median counts
 # SECONDS_EACH	how long (4)
-# ROW_SECONDS	after so many a row is given up (600)
+# ROW_SECONDS	after so many a row is given up (900)
 # QUICK		1: both as few as make sense
 #
 # Each row is a script, bench/rowN.sh.  It is run from the build directory (so
@@ -105,7 +105,7 @@ if [ -n "${QUICK:=}" ]; then
 else
 	: "${RUNS:=5}" "${SECONDS_EACH:=4}"
 fi
-: "${ROW_SECONDS:=600}"
+: "${ROW_SECONDS:=900}"
 export QUICK RUNS SECONDS_EACH
 made=$("$top/bench/machine.sh")${QUICK:+, QUICK}
 [ "$markdown" = 0 ] || exec 3>&1 >&2
