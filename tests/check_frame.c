@@ -16,103 +16,47 @@
 
 static char large[FRAME_MAX + 1];
 
+#define ID(byte)	{ [0 ... TASK_ID_BYTES - 1] = (byte) }
+#define BYTES(text)	{ (text), sizeof(text) - 1 }
+
 /* A valid frame of each kind, every field set to something of its own. */
+static const struct frame samples[FRAME_KIND_N] = {
+	[FRAME_HELLO].u.hello = { .version = FRAME_VERSION, .pid = 4711,
+	    .slots = 16 },
+	[FRAME_SPAWN].u.spawn = { .worker = 3, .pool = 2, .generation = 9 },
+	[FRAME_SPAWNED].u.spawned = { .worker = 3, .pid = 4711 },
+	[FRAME_DIED].u.died = { .worker = 3, .status = -1, .error = ENOENT },
+	[FRAME_KILL].u.kill = { .worker = 4000000000 },
+	[FRAME_RELOAD].u.reload = { .generation = 10 },
+	[FRAME_DRAIN].u.drain = { .heir = 1 },
+	[FRAME_RUN].u.run = { .id = ID(0xab), .attempt = 2, .slot = 15,
+	    .body_size = 4, .route = BYTES("/*"), .head = BYTES("SCGI\0" "1\0"),
+	    .body = BYTES("body") },
+	[FRAME_CANCEL].u.job = { .id = ID(0xcd), .attempt = 1 },
+	[FRAME_NEED_SPOOL].u.job = { .id = ID(0xcd), .attempt = 1 },
+	[FRAME_SPOOL].u.job = { .id = ID(0xcd), .attempt = 1, .error = ENOSPC },
+	[FRAME_PROGRESS].u.progress = { .id = ID(0xef), .attempt = 1,
+	    .percent = 42, .message = BYTES("page 3") },
+	[FRAME_DONE].u.done = { .id = ID(0x12), .attempt = 3,
+	    .outcome = OUTCOME_FAILED, .wait_status = 256, .body_size = 3,
+	    .cpu_us = 5000000000, .max_rss_kib = 1234,
+	    .reason = BYTES("exit status 1"), .head = BYTES("head"),
+	    .body = BYTES("a\0b"), .log = BYTES("oops\n") },
+	[FRAME_ASK].u.ask = { .what = ASK_RESTART },
+	[FRAME_TOLD].u.told = { .what = ASK_RELOAD, .how = TOLD_BAD_SETTINGS,
+	    .text = BYTES("line 3") },
+	[FRAME_ALIVE].u.alive = { .status = BYTES("2 running") },
+	[FRAME_FOLLOW].u.follow = { .id = ID(0x34), .attempt = 1, .on = 1 },
+	[FRAME_STDERR].u.err = { .id = ID(0x56), .attempt = 2, .at = 1ULL << 40,
+	    .text = BYTES("a\0b\n") },
+};
+
 static struct frame
 sample(enum frame_kind kind)
 {
-	struct frame f;
+	struct frame f = samples[kind];
 
-	memset(&f, 0, sizeof(f));
 	f.kind = kind;
-	switch (kind) {
-	case FRAME_HELLO:
-		f.u.hello.version = FRAME_VERSION;
-		f.u.hello.pid = 4711;
-		f.u.hello.slots = 16;
-		break;
-	case FRAME_SPAWN:
-		f.u.spawn.worker = 3;
-		f.u.spawn.pool = 2;
-		f.u.spawn.generation = 9;
-		break;
-	case FRAME_SPAWNED:
-		f.u.spawned.worker = 3;
-		f.u.spawned.pid = 4711;
-		break;
-	case FRAME_DIED:
-		f.u.died.worker = 3;
-		f.u.died.status = -1;
-		f.u.died.error = ENOENT;
-		break;
-	case FRAME_KILL:
-		f.u.kill.worker = 4000000000;
-		break;
-	case FRAME_RELOAD:
-		f.u.reload.generation = 10;
-		break;
-	case FRAME_DRAIN:
-		f.u.drain.heir = 1;
-		break;
-	case FRAME_RUN:
-		memset(f.u.run.id, 0xab, TASK_ID_BYTES);
-		f.u.run.attempt = 2;
-		f.u.run.slot = 15;
-		f.u.run.body_size = 4;
-		f.u.run.route = (struct frame_bytes){ "/*", 2 };
-		f.u.run.head = (struct frame_bytes){ "SCGI\0" "1", 7 };
-		f.u.run.body = (struct frame_bytes){ "body", 4 };
-		break;
-	case FRAME_CANCEL:
-	case FRAME_NEED_SPOOL:
-	case FRAME_SPOOL:
-		memset(f.u.job.id, 0xcd, TASK_ID_BYTES);
-		f.u.job.attempt = 1;
-		f.u.job.error = kind == FRAME_SPOOL ? ENOSPC : 0;
-		break;
-	case FRAME_PROGRESS:
-		memset(f.u.progress.id, 0xef, TASK_ID_BYTES);
-		f.u.progress.attempt = 1;
-		f.u.progress.percent = 42;
-		f.u.progress.message = (struct frame_bytes){ "page 3", 6 };
-		break;
-	case FRAME_DONE:
-		memset(f.u.done.id, 0x12, TASK_ID_BYTES);
-		f.u.done.attempt = 3;
-		f.u.done.outcome = OUTCOME_FAILED;
-		f.u.done.wait_status = 256;
-		f.u.done.body_size = 3;
-		f.u.done.cpu_us = 5000000000;
-		f.u.done.max_rss_kib = 1234;
-		f.u.done.reason = (struct frame_bytes){ "exit status 1", 13 };
-		f.u.done.head = (struct frame_bytes){ "head", 4 };
-		f.u.done.body = (struct frame_bytes){ "a\0b", 3 };
-		f.u.done.log = (struct frame_bytes){ "oops\n", 5 };
-		break;
-	case FRAME_ASK:
-		f.u.ask.what = ASK_RESTART;
-		break;
-	case FRAME_TOLD:
-		f.u.told.what = ASK_RELOAD;
-		f.u.told.how = TOLD_BAD_SETTINGS;
-		f.u.told.text = (struct frame_bytes){ "line 3", 6 };
-		break;
-	case FRAME_ALIVE:
-		f.u.alive.status = (struct frame_bytes){ "2 running", 9 };
-		break;
-	case FRAME_FOLLOW:
-		memset(f.u.follow.id, 0x34, TASK_ID_BYTES);
-		f.u.follow.attempt = 1;
-		f.u.follow.on = 1;
-		break;
-	case FRAME_STDERR:
-		memset(f.u.err.id, 0x56, TASK_ID_BYTES);
-		f.u.err.attempt = 2;
-		f.u.err.at = 1ULL << 40;
-		f.u.err.text = (struct frame_bytes){ "a\0b\n", 4 };
-		break;
-	default:
-		break;
-	}
 	return f;
 }
 
