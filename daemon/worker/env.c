@@ -72,7 +72,8 @@ env_claimed(const struct env *e, const char *name, size_t n)
 	size_t i;
 
 	for (i = 0; i < e->n; i++)
-		if (strncmp(e->vec[i], name, n) == 0 && e->vec[i][n] == '=')
+		if (*e->vec[i] == *name && strncmp(e->vec[i], name, n) == 0 &&
+		    e->vec[i][n] == '=')
 			return e->vec[i] + n + 1;
 	return NULL;
 }
