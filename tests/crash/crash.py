@@ -201,7 +201,7 @@ class Crash:
     def repeat(self, what, seed):
         rng = random.Random(seed)
         while not self.over.is_set():
-            if not self.begin():
+            if not self.enter():
                 time.sleep(0.01)
                 continue
             try:
@@ -209,9 +209,9 @@ class Crash:
             except Exception:           # whatever it is, the test has failed
                 self.fault(traceback.format_exc())
             finally:
-                self.end()
+                self.leave()
 
-    def begin(self):
+    def enter(self):
         """False while the clients rest."""
         with self.lock:
             if not self.resting.is_set():
@@ -219,7 +219,7 @@ class Crash:
                 return True
         return False
 
-    def end(self):
+    def leave(self):
         with self.lock:
             self.active -= 1
 
