@@ -391,7 +391,7 @@ def known_differences(env, same):
     ("/open/env.cgi/extra%20a/b.html?x", "PATH_INFO"), ("/slow/env.cgi/x", "REMOTE_USER"),
     ("/slow/", "SCRIPT_FILENAME"), ("/open/env.cgi/", "PATH_INFO")])
 def test_environment(apache, url, same):
-    """The environment of the script: as under a direct mod_cgi, but for what README lists"""
+    """The environment of the script: as under a direct mod_cgi, but for what doc/contract.md lists"""
     headers = [ALICE, "X-Other: 1", "Cookie: a=b"]
     direct = variables(directly(apache, url, headers=headers))
     deferred = variables(outcome(apache, url, headers=headers))
