@@ -42,21 +42,24 @@ static struct buf head;
 static char *data;			/* LARGE bytes */
 
 static void
-setup(void)
+open_with(const char *settings)
 {
 	data = calloc(1, LARGE);
 	memset(data, 'x', LARGE);
-	rig_open(PATIENT);
+	rig_open(settings);
 	cl.fd = cl.in = cl.out = -1;
+}
+
+static void
+setup(void)
+{
+	open_with(PATIENT);
 }
 
 static void
 setup_hasty(void)
 {
-	data = calloc(1, LARGE);
-	memset(data, 'x', LARGE);
-	rig_open(HASTY);
-	cl.fd = cl.in = cl.out = -1;
+	open_with(HASTY);
 }
 
 static void

@@ -22,32 +22,12 @@ static struct rig_worker *w;
 static struct frame run;		/* the last RUN, what it needs of it */
 
 static void
-on_drain(bool heir, void *arg)
-{
-	(void)heir, (void)arg;
-}
-
-static void
-on_event(void *arg)
-{
-	(void)arg;
-}
-
-static void
 setup(void)
 {
-	static const struct sched_events events = {
-		.drain = on_drain, .launcher_gone = on_event, .quiet = on_event,
-	};
-	char error[CONF_ERROR_MAX];
-
 	rig_init(&rig);
 	rig.slots = 1;
 	rig.conf.routes[ROUTE_EXEC].limits.retry = 3;
-	store = store_open(rig.base, &rig.conf.c, error);
-	ck_assert_msg(store != NULL, "%s", error);
-	sched = sched_new(rig.base, store, &rig.conf.c, rig.master, &events);
-	ck_assert_ptr_nonnull(sched);
+	rig_sched(&rig, &store, &sched);
 	w = rig_worker(&rig);
 	(void)rig_worker(&rig);
 }

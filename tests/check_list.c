@@ -14,7 +14,6 @@
 
 #include "daemon/master/owner.h"
 #include "daemon/master/sched_priv.h"
-#include "daemon/store/backend.h"
 #include "tests/master_rig.h"
 #include "tests/suite.h"
 
@@ -32,30 +31,10 @@ static size_t ngot, parts;
 static bool ended, more_wanted;
 
 static void
-on_drain(bool heir, void *arg)
-{
-	(void)heir, (void)arg;
-}
-
-static void
-on_nothing(void *arg)
-{
-	(void)arg;
-}
-
-static void
 setup(void)
 {
-	static const struct sched_events events = { .drain = on_drain,
-	    .launcher_gone = on_nothing, .quiet = on_nothing };
-	char error[CONF_ERROR_MAX];
-
 	rig_init(&rig);
-	store = store_open_backend(rig.base, &rig.conf.c, &store_memory, "",
-	    error);
-	ck_assert_ptr_nonnull(store);
-	sched = sched_new(rig.base, store, &rig.conf.c, rig.master, &events);
-	ck_assert_ptr_nonnull(sched);
+	rig_sched(&rig, &store, &sched);
 	sched->paused = true;		/* what is queued here is in no store */
 	filter = (struct filter){ .older_s = -1, .newer_s = -1,
 	    .limit = MOST };

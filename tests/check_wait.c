@@ -26,18 +26,6 @@ static struct sched *sched;
 static struct rig_worker *w;
 
 static void
-on_drain(bool heir, void *arg)
-{
-	(void)heir, (void)arg;
-}
-
-static void
-on_event(void *arg)
-{
-	(void)arg;
-}
-
-static void
 setup(void)
 {
 	rig_init(&rig);
@@ -48,15 +36,7 @@ setup(void)
 static void
 start(void)
 {
-	static const struct sched_events events = {
-		.drain = on_drain, .launcher_gone = on_event, .quiet = on_event,
-	};
-	char error[CONF_ERROR_MAX];
-
-	store = store_open(rig.base, &rig.conf.c, error);
-	ck_assert_msg(store != NULL, "%s", error);
-	sched = sched_new(rig.base, store, &rig.conf.c, rig.master, &events);
-	ck_assert_ptr_nonnull(sched);
+	rig_sched(&rig, &store, &sched);
 	w = rig_worker(&rig);
 	(void)rig_worker(&rig);
 }

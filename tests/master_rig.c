@@ -8,6 +8,8 @@
 
 #include "ipc/sock.h"
 #include "daemon/log.h"
+#include "daemon/master/sched.h"
+#include "daemon/store/store.h"
 #include "tests/master_rig.h"
 
 #define SETTLE_TURNS	12	/* longer than any chain of turns in the master */
@@ -168,6 +170,32 @@ receive(int fd, struct frame *f, unsigned char *packet, int *got_fd)
 		*got_fd = fds[0];
 	}
 	return true;
+}
+
+static void
+on_drain(bool heir, void *arg)
+{
+	(void)heir, (void)arg;
+}
+
+static void
+on_event(void *arg)
+{
+	(void)arg;
+}
+
+void
+rig_sched(struct rig *r, struct store **store, struct sched **sched)
+{
+	static const struct sched_events events = {
+		.drain = on_drain, .launcher_gone = on_event, .quiet = on_event,
+	};
+	char error[CONF_ERROR_MAX];
+
+	*store = store_open(r->base, &r->conf.c, error);
+	ck_assert_msg(*store != NULL, "%s", error);
+	*sched = sched_new(r->base, *store, &r->conf.c, r->master, &events);
+	ck_assert_ptr_nonnull(*sched);
 }
 
 struct frame *

@@ -79,6 +79,11 @@ void	rig_send(int to, const struct frame *, const int *fds);
 void	rig_send_kind(int to, enum frame_kind);
 void	rig_send_garbage(int to);
 
+/* The store that rig.conf names, and a scheduler whose events nobody wants. */
+struct store;
+struct sched;
+void	rig_sched(struct rig *, struct store **, struct sched **);
+
 /* The next frame must be this one. */
 struct frame *
 	rig_launcher(struct rig *, enum frame_kind);
