@@ -39,10 +39,10 @@ open_counters()
 
 report()
 {
-	gcovr --root "$src" --object-directory . -j "$(nproc)" \
+	gcovr --root "$src" --object-directory . \
 		--filter "$src/(cgi|ctl|daemon|ipc)/" \
 		--exclude-branches-by-pattern "$NOT_OURS" \
-		--exclude-unreachable-branches "$@" .
+		--exclude-unreachable-branches "$@" cgi ctl daemon ipc
 }
 
 # What is tested is all that counts: not the tests, nor the measurements.
