@@ -8,8 +8,8 @@
 # processes (pytest-xdist), each in a world of its own; after that, in one, those
 # that are marked `alone`, because they fill the machine or look at its clock.
 #
-# DEFERD_SYSTEM	"no" leaves them out; "some" takes a small part of every theme;
-#			"few" those that a release could lack files for
+# DEFERD_SYSTEM	"no" leaves them out; "some" takes a part of every theme, "threads"
+#			of what threads do, "few" those that a release could lack files for
 # DEFERD_REQUIRE	"1": a missing web server is a failure, not a skip
 # DEFERD_PROCESSES	4; 1 is what it also does where pytest-xdist is missing
 # DEFERD_LONG		"1": a hundred thousand tasks instead of two thousand
@@ -22,9 +22,12 @@ PYTHONDONTWRITEBYTECODE=1
 export DEFERD_BUILD PYTHONDONTWRITEBYTECODE
 
 # What a sanitizer may find something in, and not the long ones.
-some="not test_guide and not test_manual and not 300_mb and not thousand \
-	and not nothing_is_left and not idle_memory \
+some="not test_guide and not test_manual and not test_fixtures and not other_peoples \
+	and not 300_mb and not thousand and not nothing_is_left and not idle_memory \
 	and (mod_cgid or nginx or not (apache or lighttpd))"
+# deferctl, the door, the launcher and the pages have none.
+threads="$some and not (test_ctl or test_pages or test_scripts or test_servers \
+	or test_users or test_systemd or test_confined or hostile_script)"
 few='test_guide or test_manual or test_servers'
 case ${DEFERD_SYSTEM-yes} in
 no)
@@ -33,6 +36,8 @@ no)
 	;;
 some)
 	picked=$some ;;
+threads)
+	picked=$threads ;;
 few)
 	picked=$few ;;
 *)
