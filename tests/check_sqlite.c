@@ -1971,8 +1971,8 @@ START_TEST(a_broken_row)
 	static const char *const sql[] = {
 		BAD_ID,
 		"UPDATE tasks SET bytes = -1 WHERE row = 2",
-		"PRAGMA ignore_check_constraints = ON;"
-		    "UPDATE tasks SET state = 'asleep' WHERE row = 2",
+		("PRAGMA ignore_check_constraints = ON;"
+		    "UPDATE tasks SET state = 'asleep' WHERE row = 2"),
 		"UPDATE tasks SET id = NULL", "UPDATE tasks SET state = NULL",
 		"UPDATE tasks SET route = NULL", "UPDATE tasks SET method = NULL",
 	};
