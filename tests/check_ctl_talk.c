@@ -1,7 +1,8 @@
 /*
- * Tests of talk.c against a daemon that this test plays: one that answers in
- * pieces, cuts short, says nothing or nonsense, or does not want to read; and
- * with a kernel that refuses, and memory that ends.
+ * Tests of talk.c, and of ask.c and pages.c on it, against a daemon that this
+ * test plays: one that answers in pieces, cuts short, says nothing or nonsense,
+ * or does not want to read; and with a kernel that refuses, and memory that
+ * ends.
  */
 #include "config.h"
 
@@ -16,7 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ctl/ask.h"
 #include "ctl/ctl.h"
+#include "ctl/pages.h"
 #include "ctl/talk.h"
 #include "ipc/scgi.h"
 #include "ipc/sock.h"
@@ -364,6 +367,139 @@ START_TEST(no_memory_is_the_end)
 }
 END_TEST
 
+/* --- what an answer means ---------------------------------------------------- */
+
+#define ID	"0123456789abcdef0123456789abcdef"
+#define OK	"Status: 200 OK\r\n\r\n"
+#define NAMED	"{\"id\":\"" ID "\"},"
+
+static struct ctl ctl;
+static int complaints, real_stderr;
+
+static void
+setup_ask(void)
+{
+	setup();
+	ctl.socket = path;
+	complaints = memfd_create("stderr", MFD_CLOEXEC);
+	real_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+	ck_assert_int_eq(dup2(complaints, STDERR_FILENO), STDERR_FILENO);
+}
+
+static void
+teardown_ask(void)
+{
+	(void)dup2(real_stderr, STDERR_FILENO);
+	close(real_stderr);
+	close(complaints);
+	teardown();
+}
+
+static void
+complains(const char *words)
+{
+	char text[2048] = "";
+
+	ck_assert_int_ge(pread(complaints, text, sizeof(text) - 1, 0), 0);
+	ck_assert_int_eq(*words == '\0', *text == '\0');
+	ck_assert_msg(strstr(text, words) != NULL, "%s", text);
+}
+
+static const struct {
+	const char	*answer;
+	int		 code;
+	const char	*complaint;
+} found[] = {
+	{ OK "{\"tasks\":[{\"id\":\"" ID "\"}]}", EXIT_DONE, "" },
+	{ OK "{\"tasks\":[]}", EXIT_NO, "abcdef: there is no such task" },
+	{ OK "{\"tasks\":7}", EXIT_NO, "abcdef: there is no such task" },
+	{ OK "{\"tasks\":[{\"id\":\"a\"}]}", EXIT_AWAY, "makes no sense" },
+	{ OK "{\"tasks\":[{\"id\":7}]}", EXIT_AWAY, "makes no sense" },
+	{ OK "{\"tasks\":[null]}", EXIT_AWAY, "makes no sense" },
+	{ OK "{\"tasks\":[{\"id\":\"a\"},{\"id\":\"b\"}]}", EXIT_USAGE,
+	  "several tasks: a, b\n" },
+	{ OK "{\"tasks\":[" NAMED NAMED NAMED NAMED NAMED NAMED NAMED NAMED NAMED
+	  NAMED NAMED "null]}", EXIT_USAGE, "several tasks: " ID ", " },
+	{ OK "{\"tasks\":[null,{\"id\":\"b\"}]}", EXIT_USAGE, "several" },
+	{ OK "{\"other\":[]}", EXIT_AWAY, "it has no tasks" },
+	{ OK "[]", EXIT_AWAY, "it has no tasks" },
+	{ OK "{", EXIT_AWAY, "no JSON" },
+	{ "Status: 204 No Content\r\n\r\n", EXIT_AWAY, "204 instead of 200" },
+	{ "Status: 500 Error\r\n\r\n", EXIT_NO, "abcdef: refused (500)" },
+	{ "Status: 404 Not\r\n\r\n{\"title\":\"T\",\"detail\":\"d\"}", EXIT_NO,
+	  "abcdef: T: d (404)" },
+	{ "Status: 400 Bad\r\n\r\n{\"title\":\"T\"}", EXIT_USAGE,
+	  "abcdef: T (400)" },
+	{ "Status: 421 Not\r\n\r\n{\"title\":7}", EXIT_AWAY, "refused (421)" },
+	{ "Status: 503 No\r\nContent-Length: 99\r\n\r\n{\"title\":\"T\"}",
+	  EXIT_NO, "refused (503)" },
+	{ "", EXIT_AWAY, "without an answer" },
+};
+
+START_TEST(whose_id_begins_so)
+{
+	char id[ASK_ID_TEXT] = "";
+
+	daemon_starts(1, found[_i].answer, 9999, false);
+	ck_assert_int_eq(ask_id(&ctl, "abcdef", id), found[_i].code);
+	ck_assert_str_eq(id, found[_i].code == EXIT_DONE ? ID : "");
+	complains(found[_i].complaint);
+}
+END_TEST
+
+/* Nobody is asked. */
+START_TEST(an_id_is_known_by_itself)
+{
+	static const char *const wrong[] = { "", "abcde", "xyzxyz", ID "0", "/" };
+	char id[ASK_ID_TEXT];
+
+	ck_assert_int_eq(ask_id(&ctl, ID, id), EXIT_DONE);
+	ck_assert_int_eq(ask_id(&ctl, "/jobs/status/" ID, id), EXIT_DONE);
+	ck_assert_str_eq(id, ID);
+	complains("");
+	for (int i = 0; i < N(wrong); i++)
+		ck_assert_int_eq(ask_id(&ctl, wrong[i], id), EXIT_USAGE);
+	complains("expected the digits of a task");
+}
+END_TEST
+
+static const struct {
+	const char	*answer;
+	int		 code, tasks;
+} page[] = {
+	{ OK "{\"tasks\":[{\"id\":\"a\"},{\"id\":\"b\"}],\"more\":true}",
+	  EXIT_DONE, 2 },
+	{ OK "{\"tasks\":[{\"id\":\"a\"}],\"more\":false}", EXIT_DONE, 1 },
+	{ OK "{\"tasks\":[]}", EXIT_DONE, 0 },
+	{ OK "{\"tasks\":[],\"more\":true}", EXIT_AWAY, 0 },
+	{ OK "{\"tasks\":[1,2,{\"id\":\"c\"}]}", EXIT_AWAY, 0 },
+	{ OK "{\"tasks\":[{\"no\":\"id\"}]}", EXIT_AWAY, 0 },
+	{ OK "{\"tasks\":{}}", EXIT_AWAY, 0 },
+	{ "Status: 500 Error\r\n\r\n", EXIT_NO, 0 },
+};
+
+static int told;
+
+static void
+tell(struct pages *p, const json_t *task)
+{
+	(void)p, (void)task;
+	told++;
+}
+
+/* What would have no end, or is more than was asked for, is not believed. */
+START_TEST(a_page_of_tasks)
+{
+	struct pages p = { .ctl = &ctl, .filter = "a=b", .left = 2, .each = tell };
+
+	told = 0;
+	daemon_starts(1, page[_i].answer, 9999, false);
+	ck_assert_int_eq(pages_read(&p), page[_i].code);
+	ck_assert_int_eq(told, page[_i].tasks);
+	complains(page[_i].code == EXIT_DONE ? "" : "deferctl: ");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -385,5 +521,9 @@ main(void)
 	tcase_add_test(tc, a_body_that_cannot_be_read_is_the_end);
 	tcase_add_test(tc, a_head_over_the_limit_is_the_end);
 	tcase_add_test(tc, no_memory_is_the_end);
+	tc = suite_case(s, "ask", setup_ask, teardown_ask);
+	tcase_add_loop_test(tc, whose_id_begins_so, 0, N(found));
+	tcase_add_test(tc, an_id_is_known_by_itself);
+	tcase_add_loop_test(tc, a_page_of_tasks, 0, N(page));
 	return suite_run(s);
 }
