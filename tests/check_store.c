@@ -1139,6 +1139,27 @@ END_TEST
 
 /* -- budgets -------------------------------------------------------------- */
 
+/* Of a large batch a few are called back, then the loop has its turn. */
+START_TEST(a_batch_does_not_hold_up_the_loop)
+{
+	enum { N = 64 };
+	struct store_op op[N];
+
+	open_store(_i);
+	for (int i = 0; i < N; i++) {
+		op[i] = op_on(STORE_REMOVE, 12345);
+		submit(&op[i]);
+	}
+	while (answered < N) {
+		int before = answered;
+
+		ck_assert_int_eq(event_base_loop(base, EVLOOP_ONCE), 0);
+		ck_assert_int_lt(answered - before, N / 2);
+	}
+	close_store();
+}
+END_TEST
+
 START_TEST(max_tasks_is_exact)
 {
 	struct store_op op[5], more;
@@ -1854,6 +1875,35 @@ START_TEST(close_behind_a_commit)
 }
 END_TEST
 
+/* What was read for somebody who is not called back any more is dropped. */
+START_TEST(close_between_two_calls)
+{
+	enum { N = 64 };
+	struct store_op op[N];
+	int64_t row;
+	int told;
+
+	open_store(_i);
+	row = insert(TASK_QUEUED);
+	answered = 0;
+	for (int i = 0; i < N; i++) {
+		op[i] = op_on(STORE_LOAD_REQUEST, row);
+		submit(&op[i]);
+	}
+	while (answered == 0)
+		ck_assert_int_eq(event_base_loop(base, EVLOOP_ONCE), 0);
+	told = answered;
+	store_close(store);
+	ck_assert_int_eq(answered, told);
+	for (int i = 0; i < N; i++) {
+		if (i < told)
+			load_fini(&op[i]);
+		ck_assert_ptr_null(op[i].message.head);
+		ck_assert_ptr_null(op[i].texts);
+	}
+}
+END_TEST
+
 /* A body that did not get to the disk is no task, at the end either. */
 START_TEST(close_behind_a_sync_that_fails)
 {
@@ -1950,6 +2000,8 @@ add_for_each(TCase *tc)
 	tcase_add_loop_test(tc, done_may_submit, 0, N(backends));
 	tcase_add_loop_test(tc, a_chain_does_not_starve_the_loop, 0,
 	    N(backends));
+	tcase_add_loop_test(tc, a_batch_does_not_hold_up_the_loop, 0,
+	    N(backends));
 	tcase_add_loop_test(tc, max_tasks_is_exact, 0, N(backends));
 	tcase_add_loop_test(tc, max_store_is_exact, 0, N(backends));
 	tcase_add_loop_test(tc, an_insert_counts_its_head, 0, N(backends));
@@ -1961,6 +2013,7 @@ add_for_each(TCase *tc)
 		tcase_add_loop_test(tc, no_descriptor_left, 0, N(backends));
 	tcase_add_loop_test(tc, open_makes_the_spool, 0, N(backends));
 	tcase_add_loop_test(tc, close_with_a_full_queue, 0, N(backends));
+	tcase_add_loop_test(tc, close_between_two_calls, 0, N(backends));
 	tcase_add_loop_test(tc, many_lives, 0, N(backends));
 	tcase_add_loop_test(tc, a_smaller_limit, 0, N(backends));
 	tcase_add_loop_test(tc, a_long_reason_is_cut, 0, N(backends));

@@ -20,6 +20,10 @@
  * Closing the last descriptor of a large file frees its blocks, which takes
  * a while: that, too, is done by the io threads.
  *
+ * Whoever is called back answers a client, who then has the next request: a
+ * few of a batch have their turn, and then the loop looks at its sockets, lest
+ * one who only asks stand behind all of them, and again behind what they ask.
+ *
  * After each batch the back-end may tidy up, a step at a time.  The answers
  * have left by then, and the next batch waits for one step at most.
  *
@@ -43,18 +47,24 @@
 #include "ipc/nitems.h"
 
 #define BATCH_MAX	512	/* operations in one commit */
+#define CALLS_MIN	4	/* called back in one turn of the loop, ... */
+#define CALLS_PART	16	/* ... and this part of all that are to be */
 #define IO_THREADS	2
 #define LOOK_US		200000	/* between two looks at the disk */
 #define FLOOR_PART	10	/* of the disk may min-free take */
+
+struct op_list {
+	struct store_op	*head, *tail;
+	size_t		 n;
+};
 
 /* What is applied together.  The writer's from batch_start to batch_done. */
 struct batch {
 	struct work	 work;
 	struct store	*store;
-	struct store_op	*ops;
+	struct op_list	 ops;
 	bool		 busy;
 	bool		 loads;		/* all of them, or else none */
-	uint64_t	 nops;
 	int64_t		 bytes, tasks;	/* as apply() counts */
 	uint64_t	 took_us;
 
@@ -86,16 +96,16 @@ struct look {
 struct store {
 	const struct store_backend *backend;
 	void		*state;		/* the back-end's */
-	struct event	*turn;
+	struct event	*turn;		/* the next batch is to begin */
+	struct event	*calls;		/* there are more to be called back */
 	struct work_pool *writer, *reader; /* NULL if not threaded */
 	struct work_pool *io;
 	struct work_pool *checker;	/* NULL until somebody wants to know */
 	_Atomic bool	 stop_checks;
 
-	struct {
-		struct store_op *head, *tail;
-	} queue;
+	struct op_list	 queue;
 	struct batch	 batch;
+	struct op_list	 answered;	/* to be called back */
 	struct tidy	 tidy;
 
 	struct look	*look;
@@ -137,6 +147,29 @@ op_is_load(const struct store_op *op)
 	return op->kind == STORE_LOAD_REQUEST ||
 	    op->kind == STORE_LOAD_RESPONSE ||
 	    op->kind == STORE_LOAD_INFO;
+}
+
+static void
+list_add(struct op_list *l, struct store_op *op)
+{
+	op->next = NULL;
+	if (l->head)
+		l->tail->next = op;
+	else
+		l->head = op;
+	l->tail = op;
+	l->n++;
+}
+
+/* The first, which is there. */
+static struct store_op *
+list_take(struct op_list *l)
+{
+	struct store_op *op = l->head;
+
+	l->head = op->next;
+	l->n--;
+	return op;
 }
 
 /* Whether op->message is the store's to take. */
@@ -338,7 +371,7 @@ batch_account(struct store *s)
 	struct batch *b = &s->batch;
 	struct store_op *op;
 
-	for (op = b->ops; op; op = op->next)
+	for (op = b->ops.head; op; op = op->next)
 		if (op->kind == STORE_INSERT && op->verdict != STORE_OK)
 			b->reserved -= op->message.body.size;
 	store_release(s, b->reserved);
@@ -346,9 +379,9 @@ batch_account(struct store *s)
 	s->tasks += b->tasks;
 	assert(s->bytes >= 0 && s->tasks >= 0);
 	s->commits++;
-	s->ops += b->nops;
+	s->ops += b->ops.n;
 	hist_add(&s->commit_us, &hist_commit_us, b->took_us);
-	hist_add(&s->batch_ops, &hist_batch, b->nops);
+	hist_add(&s->batch_ops, &hist_batch, b->ops.n);
 	b->inserts = b->growth = b->reserved = 0;
 }
 
@@ -405,7 +438,7 @@ batch_discard(struct store *s)
 {
 	struct store_op *op;
 
-	for (op = s->batch.ops; op; op = op->next) {
+	for (op = s->batch.ops.head; op; op = op->next) {
 		if (!op_leaves_message(op))
 			continue;
 		blob_unref(&op->message.head);
@@ -451,21 +484,17 @@ static void
 batch_take(struct store *s)
 {
 	struct batch *b = &s->batch;
-	struct store_op **end = &b->ops, *op;
+	struct store_op *op;
 
 	b->loads = op_is_load(s->queue.head);
-	b->nops = 0;
+	b->ops = (struct op_list){ 0 };
 	b->bytes = b->tasks = 0;
-	while ((op = s->queue.head) && b->nops < BATCH_MAX &&
+	while ((op = s->queue.head) && b->ops.n < BATCH_MAX &&
 	    op_is_load(op) == b->loads) {
-		s->queue.head = op->next;
-		*end = op;
-		end = &op->next;
-		b->nops++;
+		list_add(&b->ops, list_take(&s->queue));
 		if (op->kind == STORE_INSERT)
 			batch_admit(s, op);
 	}
-	*end = NULL;
 }
 
 static uint64_t
@@ -482,7 +511,7 @@ apply_run(struct batch *b)
 {
 	uint64_t from_us = now_us();
 
-	b->store->backend->apply(b->store->state, b->ops, &b->bytes,
+	b->store->backend->apply(b->store->state, b->ops.head, &b->bytes,
 	    &b->tasks);
 	b->took_us = now_us() - from_us;
 }
@@ -496,7 +525,7 @@ batch_run(struct work *w)
 	if (!b->loads)
 		apply_run(b);
 	else
-		for (op = b->ops; op; op = op->next)
+		for (op = b->ops.head; op; op = op->next)
 			b->store->backend->load(b->store->state, op);
 }
 
@@ -528,12 +557,12 @@ batch_start(struct store *s)
  * fire before; but only the latter needs no memory.
  */
 static void
-turn_soon(struct store *s)
+next_turn(struct event *event)
 {
 	static const struct timeval at_once;
 
-	if (event_add(s->turn, &at_once) < 0)
-		event_active(s->turn, EV_TIMEOUT, 1);
+	if (event_add(event, &at_once) < 0)
+		event_active(event, EV_TIMEOUT, 1);
 }
 
 static void
@@ -547,41 +576,57 @@ turn_came(int fd, short what, void *arg)
 	batch_start(s);
 }
 
+static void
+call_back(struct store *s)
+{
+	size_t calls = CALLS_MIN + s->answered.n / CALLS_PART;
+	struct store_op *op;
+
+	while (s->answered.head && calls-- > 0) {
+		op = list_take(&s->answered);
+		op->done(op);
+	}
+	if (s->answered.head)
+		next_turn(s->calls);
+}
+
+static void
+calls_came(int fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	call_back(arg);
+}
+
 /* The next batch is on its way before anybody is called back. */
 static void
 batch_done(struct work *w)
 {
 	struct store *s = OWNER_OF(w, struct batch)->store;
-	struct store_op *op = s->batch.ops, *next;
+	struct op_list ops = s->batch.ops;
+	bool first = !s->answered.head;
 
 	batch_settle(s);
 	s->batch.busy = false;
+	while (ops.head)
+		list_add(&s->answered, list_take(&ops));
 	if (s->queue.head) {
 		if (s->writer)
 			batch_start(s);
 		else
-			turn_soon(s);
+			next_turn(s->turn);
 	}
 	tidy_soon(s);
-	for (; op; op = next) {
-		next = op->next;
-		op->done(op);
-	}
+	if (first)
+		call_back(s);
 }
 
 static void
 queue_push(struct store *s, struct store_op *op)
 {
-	bool first = !s->queue.head;
-
-	op->next = NULL;
-	if (first)
-		s->queue.head = op;
-	else
-		s->queue.tail->next = op;
-	s->queue.tail = op;
-	if (first && !s->batch.busy)
-		turn_soon(s);
+	list_add(&s->queue, op);
+	if (s->queue.n == 1 && !s->batch.busy)
+		next_turn(s->turn);
 }
 
 /* -- operations ----------------------------------------------------------- */
@@ -718,6 +763,7 @@ static int
 store_start(struct store *s, struct event_base *base, char *error)
 {
 	s->turn = event_new(base, -1, 0, turn_came, s);
+	s->calls = event_new(base, -1, 0, calls_came, s);
 	s->io = work_pool_new(base, "store-io", IO_THREADS);
 	if (s->backend->threaded) {
 		s->writer = work_pool_new(base, "store-writer", 1);
@@ -727,7 +773,7 @@ store_start(struct store *s, struct event_base *base, char *error)
 		look_run(&s->look->work);
 		look_done(&s->look->work);
 	}
-	if (s->turn && s->io &&
+	if (s->turn && s->calls && s->io &&
 	    (!s->backend->threaded || (s->writer && s->reader)))
 		return 0;
 	snprintf(error, CONF_ERROR_MAX, "store: cannot start threads: %s",
@@ -796,10 +842,13 @@ store_finish(struct store *s)
 {
 	struct store_op *op;
 
+	for (op = s->answered.head; op; op = op->next)
+		if (op_is_load(op))
+			load_drop(op);
 	while (s->queue.head) {
 		batch_take(s);
 		if (s->batch.loads) {
-			for (op = s->batch.ops; op; op = op->next)
+			for (op = s->batch.ops.head; op; op = op->next)
 				load_drop(op);
 			continue;
 		}
@@ -843,6 +892,8 @@ store_close(struct store *s)
 		s->backend->close(s->state);
 	if (s->turn)
 		event_free(s->turn);
+	if (s->calls)
+		event_free(s->calls);
 	free(s->look);
 	free(s);
 }
