@@ -2,12 +2,14 @@
  * load - keeps so many SCGI requests under way at a Unix socket, and says how
  * many were answered and how long they took.
  *
- *	load -s SOCKET [-c 64] [-t 5] [-n COUNT] [-i 0] [-m POST] [-b 256]
- *	    [-h 1024] [-e 202] [-M MOUNT] [-P PREFER] [-p] [-w SECONDS] PATH ...
+ *	load -s SOCKET [-c 64] [-t 5] [-n COUNT] [-i 0] [-r RATE] [-m POST]
+ *	    [-b 256] [-h 1024] [-e 202] [-M MOUNT] [-P PREFER] [-p] [-w SECONDS]
+ *	    PATH ...
  *
  *	-c	requests under way at a time, each on a connection of its own
  *	-t	seconds; -n: no more than so many requests
  *	-i	microseconds from an answer to the next request (with -c 1)
+ *	-r	no more than so many requests per second
  *	-m -b	method, bytes of the body
  *	-h	bytes of the head, at least; -M: SCRIPT_NAME; -P: the header Prefer
  *	-e	the status that counts
@@ -33,6 +35,7 @@
 #define ANSWER_MAX	4096	/* bytes kept of an answer */
 #define EVENTS		64
 #define FULL_US		200	/* the backlog is full: wait so long */
+#define PACE_MS		1	/* who is ahead of the rate waits so long */
 
 struct request {
 	char		*data;
@@ -44,6 +47,7 @@ struct client {
 	int64_t		 began_ns;
 	size_t		 request;	/* which */
 	size_t		 sent, got;
+	struct client	*next;		/* that waits, for the rate's sake */
 	char		 answer[ANSWER_MAX];
 };
 
@@ -53,12 +57,15 @@ static struct {
 	size_t		 clients, body, head;
 	int		 expect;
 	int64_t		 seconds, count;
+	int64_t		 rate;		/* per second; 0: any */
 	useconds_t	 pause_us;
 	bool		 print;
 	struct request	*requests;
 	size_t		 nrequests;
 
 	int		 epoll;
+	int64_t		 began_ns;
+	struct client	*early;		/* ahead of the rate */
 	size_t		 next;		/* request */
 	int64_t		 begun, ok, other, broken;
 	uint32_t	*took_us;
@@ -145,11 +152,23 @@ send_more(struct client *c)
 	return true;
 }
 
+static bool
+is_early(void)
+{
+	return load.rate > 0 && load.begun * 1000000000 >
+	    (now_ns() - load.began_ns) * load.rate;
+}
+
 static void
 begin(struct client *c)
 {
 	if (load.begun == load.count)
 		return;
+	if (is_early()) {
+		c->next = load.early;
+		load.early = c;
+		return;
+	}
 	c->began_ns = now_ns();
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (c->fd == -1)
@@ -234,24 +253,38 @@ ready(struct client *c, uint32_t events)
 
 /* --- the whole --------------------------------------------------------------- */
 
+static void
+begin_early(void)
+{
+	struct client *c;
+
+	while ((c = load.early) && !is_early()) {
+		load.early = c->next;
+		begin(c);
+	}
+}
+
 static int64_t
 run(void)
 {
 	struct client *clients = must(calloc(load.clients, sizeof(*clients)));
 	struct epoll_event events[EVENTS];
-	int64_t began_ns = now_ns(), end_ns = began_ns + load.seconds * 1000000000;
-	int64_t took_ns;
+	int64_t end_ns, took_ns;
 
+	load.began_ns = now_ns();
+	end_ns = load.began_ns + load.seconds * 1000000000;
 	load.epoll = epoll_create1(EPOLL_CLOEXEC);
 	for (size_t i = 0; i < load.clients; i++)
 		begin(&clients[i]);
 	while (now_ns() < end_ns && (int64_t)load.ntook < load.count) {
-		int n = epoll_wait(load.epoll, events, EVENTS, 100);
+		int n = epoll_wait(load.epoll, events, EVENTS,
+		    load.early ? PACE_MS : 100);
 
 		for (int i = 0; i < n; i++)
 			ready(events[i].data.ptr, events[i].events);
+		begin_early();
 	}
-	took_ns = now_ns() - began_ns;
+	took_ns = now_ns() - load.began_ns;
 	for (size_t i = 0; i < load.clients; i++)
 		if (clients[i].fd > 0)
 			close(clients[i].fd);
@@ -326,7 +359,7 @@ main(int argc, char **argv)
 	int c;
 
 	load.to.sun_family = AF_UNIX;
-	while ((c = getopt(argc, argv, "b:c:e:h:i:m:M:n:pP:s:t:w:")) != -1)
+	while ((c = getopt(argc, argv, "b:c:e:h:i:m:M:n:pP:r:s:t:w:")) != -1)
 		switch (c) {
 		case 'b': load.body = (size_t)atoll(optarg); break;
 		case 'c': load.clients = (size_t)atoll(optarg); break;
@@ -338,6 +371,7 @@ main(int argc, char **argv)
 		case 'n': load.count = atoll(optarg); break;
 		case 'p': load.print = true; break;
 		case 'P': load.prefer = optarg; break;
+		case 'r': load.rate = atoll(optarg); break;
 		case 's': strncpy(load.to.sun_path, optarg,
 			    sizeof(load.to.sun_path) - 1); break;
 		case 't': load.seconds = atoll(optarg); break;

@@ -5,9 +5,10 @@
 #
 # Beside it stands the fixed responder in deferd's place: it bears the same load.
 # The same clients download a file that it sends with sendfile, through the same
-# nginx; the same 1,000 wait at it, and the same 64 submit, as fast as it answers.
-# The ratio says how much longer one waits for a status because deferd parses,
-# decides, keeps and commits: nothing else differs.
+# nginx; the same 1,000 wait at it, and the same 64 submit as often as deferd has
+# let them (as fast as it answers would be some ten times as often, and its queue
+# as long as deferd's never is).  The ratio says how much longer one waits for a
+# status because deferd parses, decides, keeps and commits.
 #
 # For what an administrator feels there is a second figure (12c, 12d; nothing is
 # promised of it): the same status beside a responder that has nothing else to
@@ -25,13 +26,13 @@ need bench/load bench/http bench/fixed
 bring answer.so
 wanted='<=3' unit=us
 
-# load_on DOWNLOAD WAIT_SOCKET SUBMIT_SOCKET
+# load_on DOWNLOAD WAIT_SOCKET SUBMIT_SOCKET RATE: 0 is without pause
 load_on()
 {
 	spawn downloads "$build/bench/http" -p "$port" -c "$DOWNLOADS" -t 600 -e 200 "$1"
 	spawn waiting "$build/bench/load" -s "$2" -c "$WAITING" -t 600 \
 		-m GET -b 0 -P wait=30 "$running"
-	spawn submitting "$build/bench/load" -s "$3" -c "$CLIENTS" -t 600 /task
+	spawn submitting "$build/bench/load" -s "$3" -c "$CLIENTS" -t 600 -r "$4" /task
 	sleep 1
 }
 
@@ -55,16 +56,30 @@ compare()
 	line "$2" "$3" "$(calc "$2 / $3")"
 }
 
+# What is submitted stays queued.
+begin_counting()
+{
+	had=$(tasks queued) since=$(date +%s%N)
+}
+
+per_second_since()
+{
+	echo $((($(tasks queued) - had) * 1000000000 / ($(date +%s%N) - since)))
+}
+
 measure()
 {
-	load_on "/jobs$gigabyte" "$dir/deferd.sock" "$dir/deferd.sock"
+	load_on "/jobs$gigabyte" "$dir/deferd.sock" "$dir/deferd.sock" 0
+	begin_counting
 	queued_us=$(p99 "$dir/deferd.sock" "$queued" 202)
 	finished_us=$(p99 "$dir/deferd.sock" "$finished" 200)
 	idle_us=$(p99 "$dir/idle.sock" "$queued" 202)
+	rate=$(per_second_since)
 	unload
-	load_on /fixed "$dir/wait.sock" "$dir/fixed.sock"
+	load_on /fixed "$dir/wait.sock" "$dir/fixed.sock" "$rate"
 	fixed_us=$(p99 "$dir/fixed.sock" "$queued" 202)
 	unload
+	echo "  $rate submissions/s" >&2
 }
 
 say()
