@@ -6,9 +6,9 @@
 # Beside it stands the fixed responder in deferd's place: it bears the same load.
 # The same clients download a file that it sends with sendfile, through the same
 # nginx; the same 1,000 wait at it, and the same 64 submit as often as deferd has
-# let them (as fast as it answers would be some ten times as often, and its queue
-# as long as deferd's never is).  The ratio says how much longer one waits for a
-# status because deferd parses, decides, keeps and commits.
+# let them (without pause it would have a queue all the time, since it has nothing
+# to wait for).  The ratio says how much longer one waits for a status because
+# deferd parses, decides, keeps and commits.
 #
 # For what an administrator feels there is a second figure (12c, 12d; nothing is
 # promised of it): the same status beside a responder that has nothing else to
