@@ -40,9 +40,12 @@ def limited(pids, what, soft):
 
 
 def next_descriptor(pid):
-    """The limit with which this process can open nothing more."""
-    taken = set(map(int, os.listdir(f"/proc/{pid}/fd")))
-    return next(n for n in range(1 << 20) if n not in taken)
+    """The limit with which no thread of this process can open anything more: each may have
+    descriptors of its own."""
+    def free(task):
+        taken = set(map(int, os.listdir(f"/proc/{pid}/task/{task}/fd")))
+        return next(n for n in range(1 << 20) if n not in taken)
+    return min(map(free, os.listdir(f"/proc/{pid}/task")))
 
 
 def wrap(world, monkeypatch, **programs):
