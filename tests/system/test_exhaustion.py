@@ -110,7 +110,7 @@ def test_worker_without_descriptors(make):
     """A worker can open nothing: its tasks fail and say why; then it works again"""
     d = make(workers=1)
     worker = d.workers()[0]
-    with limited([worker], NOFILE, next_descriptor):
+    with limited([worker], NOFILE, 3):      # its threads have descriptors of their own
         done = d.run(HELLO)
         assert (done.status, done.state) == (500, "failed"), done
         assert d.wait(d.submit("/answer/x")).status == 200, "other pools go on"
