@@ -65,11 +65,11 @@ status_of(const struct task *t, const struct blob *head)
 static const char *
 cut(char out[LISTED_TEXT_MAX + 1], const char *text)
 {
-	size_t len = text != NULL ? strlen(text) : 0;
-	size_t shown = utf8_cut(text, len, LISTED_TEXT_MAX);
+	size_t shown;
 
-	if (shown == len)
+	if (text == NULL || strlen(text) <= LISTED_TEXT_MAX)
 		return text;
+	shown = utf8_cut(text, strlen(text), LISTED_TEXT_MAX);
 	memcpy(out, text, shown);
 	out[shown] = '\0';
 	return out;
