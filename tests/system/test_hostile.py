@@ -26,6 +26,14 @@ def closed_within(s, seconds):
     return data
 
 
+def patience(d):
+    """The seconds that a peer has for its head, if this one is looked at in time."""
+    start = time.monotonic()
+    with connect(d.socket) as s:
+        closed_within(s, 30)
+    return time.monotonic() - start
+
+
 def check_alive(d):
     assert d.wait(d.submit("/sh", HELLO)).body == b"hello"
 
@@ -38,6 +46,7 @@ def test_says_nothing(make):
     for s in silent:
         closed_within(s, 30)
         s.close()
+    until(lambda: 0.9 < patience(d) < 8, "the deadline is that of the settings, not 10 s")
 
 
 def test_one_byte_at_a_time(make):
