@@ -172,7 +172,7 @@ def test_tasks_are_counted(make, database):
     sh = next(r for r in s["routes"] if r["name"] == "/sh/*")
     assert (sh["accepted"], sh["succeeded"], sh["cancelled"]) == (6, 4, 1)
     short = next(r for r in s["routes"] if r["name"] == "/short/*")
-    assert 1 <= short["running_time"]["p50"] <= 30 and short["waiting"]["p99"] <= 30
+    assert 1 <= short["running_time"]["p50"] <= 30
     assert sum(minute["accepted"] for minute in s["minutes"]) == 8
     assert sum(minute["failed"] for minute in s["minutes"]) == 2
 
