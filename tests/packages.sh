@@ -10,7 +10,7 @@ packages_build="autoconf automake gcc libc6-dev make pkg-config uuid-dev check
 # Web servers, browsers, and what else the tests speak with.
 packages_tests="python3 python3-pytest python3-pytest-xdist curl apache2-bin
 	nginx lighttpd chromium chromium-driver python3-selenium man2html info2www
-	cgit mandoc sqlite3 jq python3-prometheus-client tmux"
+	cgit mandoc sqlite3 jq python3-prometheus-client tmux valgrind"
 
 # What reads the sources; what tries the packages.
 packages_analyze="clang-tidy cppcheck shellcheck pyflakes3"

@@ -12,12 +12,10 @@ from collections import Counter
 import pytest
 
 from client import scgi, until
+from conftest import missing
 from harness import NO_TASK, SANITIZED, Daemon, ended
 
-pytestmark = [
-    pytest.mark.skipif(SANITIZED, reason="one checker at a time"),
-    pytest.mark.skipif(not shutil.which("valgrind"), reason="valgrind is missing"),
-]
+pytestmark = pytest.mark.skipif(SANITIZED, reason="one checker at a time")
 
 FLAGS = "-q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite " \
         "--show-leak-kinds=definite --track-fds=yes --num-callers=20"
@@ -73,6 +71,8 @@ def complaints(paragraphs):
 
 @pytest.fixture
 def watched(world, built, make, monkeypatch):
+    if not shutil.which("valgrind"):
+        missing("valgrind")
     w = Watched(world, monkeypatch)
     yield w
     shutil.rmtree(w.folder)
