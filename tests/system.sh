@@ -6,7 +6,8 @@
 #
 # Most of them wait most of the time: without arguments they run in several
 # processes (pytest-xdist), each in a world of its own; after that, in one, those
-# that are marked `alone`, because they fill the machine or look at its clock.
+# that are marked `alone`, because they fill the machine or look at its clock;
+# several runs on one machine take turns with these (a lock on /tmp).
 #
 # DEFERD_SYSTEM	"no" leaves them out; "some" takes a part of every theme, "threads"
 #			of what threads do, "few" those that a release could lack files for
@@ -65,7 +66,7 @@ if [ $# -gt 0 ] || [ "$processes" = 1 ]; then
 fi
 those -m 'not alone' -n "$processes"
 status=$?
-those -m alone
+{ flock 9; those -m alone 9<&-; } 9</tmp
 alone=$?
 [ $alone = 5 ] || [ $status != 0 ] || status=$alone	# 5: none of them is picked
 exit $status
