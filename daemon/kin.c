@@ -148,3 +148,35 @@ kin_close(struct kin *k)
 	while (k->n > 0)
 		close(k->fd[--k->n]);
 }
+
+/* proc(5), /proc/PID/status.  0: nobody. */
+static pid_t
+tracer_of(pid_t pid)
+{
+	char path[32], line[128];
+	int tracer = 0;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	if ((f = fopen(path, "re")) == NULL)
+		return 0;
+	while (fgets(line, sizeof(line), f) != NULL &&
+	    sscanf(line, "TracerPid: %d", &tracer) != 1)
+		;
+	(void)fclose(f);
+	return tracer;
+}
+
+/* As in add(): the number is looked at again. */
+void
+kin_kill_tracer(pid_t traced)
+{
+	pid_t tracer = tracer_of(traced);
+	int fd = tracer > 0 ? pidfd_open(tracer, 0) : -1;
+
+	if (fd == -1)
+		return;
+	if (tracer_of(traced) == tracer)
+		(void)pidfd_send_signal(fd, SIGKILL, NULL, 0);
+	close(fd);
+}

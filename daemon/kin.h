@@ -43,4 +43,7 @@ void	kin_kill(const struct kin *, int signo);
 
 void	kin_close(struct kin *);
 
+/* SIGKILL to whoever traces a process (ptrace(2)), if anybody does. */
+void	kin_kill_tracer(pid_t traced);
+
 #endif

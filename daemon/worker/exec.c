@@ -34,6 +34,8 @@
 #include "daemon/worker/child.h"
 #include "daemon/worker/exec.h"
 
+#define TRACER_MS	100	/* to look at a process that has ended */
+
 /* What is polled. */
 enum ear { EAR_OUT, EAR_ERR, EAR_PROGRESS, EAR_CHILD, EAR_BELL, EAR_N };
 
@@ -113,8 +115,9 @@ stdin_open(const struct job *job)
 }
 
 /*
- * Neither end has O_NONBLOCK.  The program's is as it expects a pipe to be;
- * ours is read when there is something, and by nobody else.
+ * The program's end is as it expects a pipe to be.  Ours has O_NONBLOCK: what
+ * poll() has seen another may have read by then, for the program can open its
+ * own end in /proc/self/fd.
  */
 static int
 run_pipe(int *ours, int *theirs)
@@ -125,7 +128,7 @@ run_pipe(int *ours, int *theirs)
 		return -1;
 	*ours = fds[0];
 	*theirs = fds[1];
-	return 0;
+	return fcntl(fds[0], F_SETFL, O_NONBLOCK);
 }
 
 /* 0, or -1 with errno; what is open then, run_close() and the caller close. */
@@ -317,6 +320,16 @@ run_watch_clock(struct run *r, int64_t now)
 		run_kill(r, SIGKILL);
 }
 
+/* A worker that cannot have its limits back leaves, and another one comes. */
+static void
+run_want_limits(const struct run *r)
+{
+	if (limits_restore(&r->job->world->limits) == 0)
+		return;
+	log_error("limits-lowered task=%s", r->job->id_text);
+	_exit(1);
+}
+
 static void
 run_turn(struct run *r)
 {
@@ -327,7 +340,8 @@ run_turn(struct run *r)
 	if (run_waits_for_spool(r))
 		ear[EAR_OUT].fd = -1;
 	if (poll(ear, EAR_N, run_sleep_ms(r, job_now_ms())) == -1) {
-		assert(errno == EINTR || errno == ENOMEM);
+		if (errno == EINVAL)	/* more than we may have open */
+			run_want_limits(r);
 		return;
 	}
 	if (ear[EAR_BELL].revents != 0)
@@ -350,6 +364,8 @@ run_wait_for_spool(struct run *r)
 	while (run_waits_for_spool(r) && r->stop == STOP_NOT)
 		if (poll(&bell, 1, -1) == 1)
 			run_hear_bell(r);
+		else
+			run_want_limits(r);
 }
 
 static void
@@ -378,17 +394,32 @@ timeval_us(const struct timeval *tv)
 	return (uint64_t)tv->tv_sec * 1000000 + (uint64_t)tv->tv_usec;
 }
 
+/*
+ * A zombie is its tracer's until that has looked at it.  A debugger looks at
+ * once; a task that traces its own leader, and sleeps, must not hold us.
+ */
+static void
+run_wait(struct run *r, struct rusage *use)
+{
+	int64_t patience_ms = job_now_ms() + TRACER_MS;
+	pid_t pid;
+
+	while ((pid = wait4(r->pid, &r->job->wait_status, WNOHANG, use)) !=
+	    r->pid) {
+		assert(pid == 0 || errno == EINTR);
+		if (job_now_ms() >= patience_ms)
+			kin_kill_tracer(r->pid);
+		(void)poll(NULL, 0, 1);
+	}
+}
+
 static void
 run_reap(struct run *r)
 {
 	struct job *job = r->job;
 	struct rusage use;
-	pid_t pid;
 
-	while ((pid = wait4(r->pid, &job->wait_status, 0, &use)) == -1 &&
-	    errno == EINTR)
-		;
-	assert(pid == r->pid);
+	run_wait(r, &use);
 	atomic_store(&job->slot->pgid, 0);
 	job->cpu_us = timeval_us(&use.ru_utime) + timeval_us(&use.ru_stime);
 	job->max_rss_kib = (uint64_t)use.ru_maxrss;
@@ -483,6 +514,7 @@ exec_run(struct job *job)
 	if (run_start(&r) == -1) {
 		job_end(job, OUTCOME_FAILED, "the program cannot be started: "
 		    "%s", strerrordesc_np(errno));
+		run_want_limits(&r);
 		run_close(&r);
 		return;
 	}

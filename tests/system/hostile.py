@@ -5,9 +5,11 @@ for each try.  Run by tests/system/test_hostile_script.py; the numbers and paths
 come in its request, as NAME=VALUE lines.
 """
 
+import contextlib
 import ctypes
 import errno
 import os
+import resource
 import signal
 import socket
 import sys
@@ -147,6 +149,28 @@ def fill(out):
         with open(out, "w") as f:
             f.write(f"{n} {errno.errorcode[e.errno]}")
     time.sleep(600)
+
+
+def trace(_):
+    """A child out of its group attaches itself to it, and sleeps while it exits."""
+    libc.prctl(0x59616d61, ctypes.c_ulong(-1), 0, 0, 0)     # PR_SET_PTRACER, anybody
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        traced = libc.ptrace(SEIZE, os.getppid(), 0, 0)
+        os.write(writer, b"y" if traced == 0 else b"n")
+        for fd in range(64):
+            with contextlib.suppress(OSError):
+                os.close(fd)
+        time.sleep(600)
+        os._exit(0)
+    say("traced", os.read(reader, 1).decode())
+
+
+def lower(what):
+    """One of its worker's limits, the hard one, too."""
+    resource.prlimit(os.getppid(), getattr(resource, what), (4, 4))
+    say("lowered", "yes")
 
 
 def sleep(_):

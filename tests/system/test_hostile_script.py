@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import signal
+import subprocess
 
 import pytest
 
@@ -143,6 +144,84 @@ def test_survival(serve, world):
         for pid in pids.values():
             if alive(pid):
                 os.kill(pid, signal.SIGKILL)
+
+
+# It learns when the worker reads, and comes just before; if the worker then looks at nothing
+# else any more, it leaves it at that.
+THIEF = r"""
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+static long now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000L + t.tv_nsec;
+}
+static int ignored(long ns)
+{
+	long end = now() + ns;
+	int n;
+
+	while (ioctl(2, FIONREAD, &n) == 0 && n > 0 && now() < end)
+		usleep(100);
+	return n > 0;
+}
+int main(void)
+{
+	int fd = open("/proc/self/fd/1", O_RDONLY | O_NONBLOCK);
+	long late = 20000, tries = 0, end;
+	char c;
+
+	signal(SIGTERM, SIG_IGN);
+	write(1, "Content-Type: text/plain\n\n", 26);
+	for (;;) {
+		write(1, "x", 1);
+		for (end = now() + late; now() < end;)
+			;
+		late += read(fd, &c, 1) == 1 ? 300 : -1000 - tries++ % 7 * 300;
+		write(2, "e", 1);
+		if (ignored(300000000))
+			pause();
+	}
+}
+"""
+
+
+def test_stealing(serve, world):
+    """It takes what the worker was about to read: the clock and the others do not wait for that"""
+    d = serve(ROUTES + 'route "/thief/*" {{ exec = "{cgi}/thief" timeout = 2 grace = 1 }}')
+    source = world.write(THIEF, "modules", "thief.c")
+    subprocess.run(["cc", "-O2", "-o", world.path("cgi", "thief"), source], check=True)
+    worker = d.workers()
+    beside = d.submit("/sh", b"sleep 20; " + HELLO.encode())
+    assert d.wait(d.submit("/thief/x"), 60).state == "timed-out"
+    assert d.status(beside).state == "running", "it was over in time"
+    assert d.wait(beside, 60).body == b"hello"
+    assert d.workers() == worker, "nobody had to kill it"
+
+
+@pytest.mark.skipif(SANITIZED, reason="LeakSanitizer must trace itself")
+def test_tracing_the_leader(serve):
+    """A zombie is its tracer's: that one is killed, and the task has its result"""
+    d = serve()
+    worker = d.workers()
+    assert try_it(d, "trace") == {"traced": "y"}
+    assert d.workers() == worker
+    serves(d)
+
+
+def test_limits_of_its_worker(serve):
+    """Whoever can run nothing any more, nor get its limits back, makes room for another worker"""
+    d = serve()
+    worker = d.workers()
+    d.submit("/hostile/lower", b"RLIMIT_NOFILE")
+    until(lambda: d.workers() not in (worker, []), "another one comes")
+    until(lambda: "limits-lowered" in d.log(), "it is said")
+    serves(d)
 
 
 def test_leaving_for_good(serve, world):

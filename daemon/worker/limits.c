@@ -1,0 +1,31 @@
+#include "config.h"
+
+#include <string.h>
+
+#include "daemon/worker/limits.h"
+
+void
+limits_keep(struct limits *l)
+{
+	memset(l, 0, sizeof(*l));
+	for (int i = 0; i < RLIM_NLIMITS; i++)
+		(void)getrlimit(i, &l->resource[i]);
+}
+
+int
+limits_restore(const struct limits *l)
+{
+	int status = 0;
+
+	for (int i = 0; i < RLIM_NLIMITS; i++) {
+		const struct rlimit *was = &l->resource[i];
+		struct rlimit now;
+
+		if (getrlimit(i, &now) == 0 &&
+		    (now.rlim_cur != was->rlim_cur ||
+		    now.rlim_max < was->rlim_max) &&
+		    setrlimit(i, was) == -1)
+			status = -1;
+	}
+	return status;
+}

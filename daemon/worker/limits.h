@@ -1,0 +1,24 @@
+/*
+ * limits - the worker's own resource limits, as they were when it started.
+ *
+ * The kernel lets any process change those of another one of its user
+ * (prlimit(2)), so a task can change its worker's, and a hard limit that was
+ * lowered stays lowered.  Whoever meets an error that this can be the reason
+ * for asks for them back; a worker that cannot have them makes room for one
+ * that has.
+ */
+#ifndef DAEMON_WORKER_LIMITS_H
+#define DAEMON_WORKER_LIMITS_H
+
+#include <sys/resource.h>
+
+struct limits {
+	struct rlimit	resource[RLIM_NLIMITS];
+};
+
+void	limits_keep(struct limits *);
+
+/* 0: they are as they were.  -1: one of them cannot be raised again. */
+int	limits_restore(const struct limits *);
+
+#endif
