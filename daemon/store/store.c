@@ -24,8 +24,8 @@
  * few of a batch have their turn, and then the loop looks at its sockets, lest
  * one who only asks stand behind all of them, and again behind what they ask.
  *
- * After each batch the back-end may tidy up, a step at a time.  The answers
- * have left by then, and the next batch waits for one step at most.
+ * After each batch the back-end may tidy up, a step at a time; the next batch
+ * waits for one step at most.
  *
  * Everything here runs on the loop but for the functions named *_run.
  */
