@@ -324,7 +324,7 @@ run_watch_clock(struct run *r, int64_t now)
 static void
 run_want_limits(const struct run *r)
 {
-	if (limits_restore(&r->job->world->limits) == 0)
+	if (rlimit_restore(&r->job->world->limits) == 0)
 		return;
 	log_error("limits-lowered task=%s", r->job->id_text);
 	_exit(1);

@@ -30,7 +30,7 @@
 #include "daemon/conf.h"
 #include "daemon/request.h"
 #include "daemon/worker/env.h"
-#include "daemon/worker/limits.h"
+#include "daemon/worker/rlimit.h"
 #include "daemon/worker/progress.h"
 #include "daemon/worker/response.h"
 #include "daemon/worker/tail.h"
@@ -42,7 +42,7 @@ struct job_world {
 	const struct conf *conf;
 	unsigned int	 pool;		/* index in conf->pools */
 	int		 peer;		/* the master; blocking */
-	struct limits	 limits;	/* this process's, as they should be */
+	struct rlimit_all limits;	/* this process's, as they should be */
 	int		 null_fd;	/* /dev/null, to be read */
 	int		 self_fd;	/* pidfd of this process; -1: threads
 					 * have no descriptors of their own */

@@ -210,7 +210,7 @@ worker_init(struct worker *w, const struct options *o)
 		close_memory();
 		open_home(w, &world);
 	}
-	limits_keep(&world.limits);
+	rlimit_keep(&world.limits);
 	world.null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	w->packet = malloc(FRAME_MAX);
 	if (world.null_fd == -1 || w->packet == NULL || pool_init(&w->pool, &world, &w->slate,

@@ -2,10 +2,10 @@
 
 #include <string.h>
 
-#include "daemon/worker/limits.h"
+#include "daemon/worker/rlimit.h"
 
 void
-limits_keep(struct limits *l)
+rlimit_keep(struct rlimit_all *l)
 {
 	memset(l, 0, sizeof(*l));
 	for (int i = 0; i < RLIM_NLIMITS; i++)
@@ -13,7 +13,7 @@ limits_keep(struct limits *l)
 }
 
 int
-limits_restore(const struct limits *l)
+rlimit_restore(const struct rlimit_all *l)
 {
 	int status = 0;
 

@@ -1,5 +1,5 @@
 /*
- * limits - the worker's own resource limits, as they were when it started.
+ * rlimit - the worker's own resource limits, as they were when it started.
  *
  * The kernel lets any process change those of another one of its user
  * (prlimit(2)), so a task can change its worker's, and a hard limit that was
@@ -7,18 +7,18 @@
  * for asks for them back; a worker that cannot have them makes room for one
  * that has.
  */
-#ifndef DAEMON_WORKER_LIMITS_H
-#define DAEMON_WORKER_LIMITS_H
+#ifndef DAEMON_WORKER_RLIMIT_H
+#define DAEMON_WORKER_RLIMIT_H
 
 #include <sys/resource.h>
 
-struct limits {
+struct rlimit_all {
 	struct rlimit	resource[RLIM_NLIMITS];
 };
 
-void	limits_keep(struct limits *);
+void	rlimit_keep(struct rlimit_all *);
 
 /* 0: they are as they were.  -1: one of them cannot be raised again. */
-int	limits_restore(const struct limits *);
+int	rlimit_restore(const struct rlimit_all *);
 
 #endif
