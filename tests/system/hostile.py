@@ -74,6 +74,14 @@ def signals(pid):
         say(name, attempt(os.kill, pid, getattr(signal, name)))
 
 
+def kill(pid):
+    say("SIGKILL", attempt(os.kill, pid, signal.SIGKILL))
+
+
+def stop(pid):
+    say("SIGSTOP", attempt(os.kill, pid, signal.SIGSTOP))
+
+
 def files(paths):
     for path in paths.split(":"):
         how = os.listdir if os.path.isdir(path) else open
