@@ -7,7 +7,6 @@
 #include "config.h"
 
 #include <check.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,6 +18,7 @@
 #include "daemon/conf.h"
 #include "daemon/store/backend.h"
 #include "tests/refuse.h"
+#include "tests/fds.h"
 #include "tests/scarce.h"
 #include "tests/suite.h"
 
@@ -257,19 +257,6 @@ END_TEST
 
 /* -- files ------------------------------------------------------------------ */
 
-static int
-count_files(void)
-{
-	DIR *d = opendir(spool);
-	int n = 0;
-
-	ck_assert_ptr_nonnull(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n - 2;
-}
-
 /* Where a file cannot be born without a name, it loses it at once. */
 START_TEST(a_file_system_without_tmpfile)
 {
@@ -281,7 +268,7 @@ START_TEST(a_file_system_without_tmpfile)
 	open_memory();
 	refuse = (struct refuse){ "open", 0, 1, errors[_i] };
 	ck_assert_int_eq(store_memory.spool_create(memory, &body), 0);
-	ck_assert_int_eq(count_files(), 0);
+	ck_assert_int_eq(count_files(spool), 0);
 	ck_assert_int_eq(write(body.fd, "x", 1), 1);
 	ck_assert_int_eq(pread(body.fd, &c, 1, 0), 1);
 	ck_assert_int_eq(c, 'x');

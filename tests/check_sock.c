@@ -5,7 +5,6 @@
 #include "config.h"
 
 #include <check.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -62,19 +61,6 @@ leave_dead(int type)
 	strcpy(sun.sun_path, path);
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
 	close(fd);
-}
-
-static int
-count_open(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int n = 0;
-
-	ck_assert_ptr_nonnull(d);
-	while (readdir(d) != NULL)
-		n++;
-	closedir(d);
-	return n;
 }
 
 START_TEST(listen_and_connect)
@@ -256,7 +242,7 @@ END_TEST
 START_TEST(something_else_there)
 {
 	struct stat st;
-	int fd, before = count_open();
+	int fd, before = open_fds();
 
 	ck_assert_int_ge(fd = open(path, O_CREAT | O_WRONLY, 0600), 0);
 	close(fd);
@@ -274,7 +260,7 @@ START_TEST(something_else_there)
 	ck_assert_int_eq(errno, EEXIST);
 	ck_assert_int_eq(lstat(path, &st), 0);
 	ck_assert(S_ISLNK(st.st_mode));
-	ck_assert_int_eq(count_open(), before);
+	ck_assert_int_eq(open_fds(), before);
 }
 END_TEST
 
@@ -282,7 +268,7 @@ START_TEST(bad_paths)
 {
 	struct sockaddr_un sun;
 	char text[sizeof(sun.sun_path) + 1];
-	int fd, before = count_open();
+	int fd, before = open_fds();
 
 	memset(text, 'x', sizeof(text));
 	memcpy(text, path, strlen(path));
@@ -305,7 +291,7 @@ START_TEST(bad_paths)
 	snprintf(text, sizeof(text), "%s/none/s", dir);
 	ck_assert_int_eq(listen_at(text), -1);
 	ck_assert_int_eq(errno, ENOENT);
-	ck_assert_int_eq(count_open(), before);
+	ck_assert_int_eq(open_fds(), before);
 }
 END_TEST
 
@@ -466,12 +452,12 @@ START_TEST(descriptors)
 	ck_assert_int_eq(pipe(q), 0);
 	for (i = 0; i < SOCK_FDS_MAX; i++)
 		out[i] = q[i % 2];
-	before = count_open();
+	before = open_fds();
 	ck_assert_int_eq(sock_send(p[0], &iov, 1, out, _i / 2, 0), 1);
 	ck_assert_int_eq(sock_recv(p[1], byte, 8, 0, in, &n, &cut), 1);
 	ck_assert_int_eq(n, _i / 2);
 	ck_assert(!cut);
-	ck_assert_int_eq(count_open(), before + n);
+	ck_assert_int_eq(open_fds(), before + n);
 	for (i = 0; i < n; i++) {
 		struct stat a, b;
 
@@ -512,12 +498,12 @@ START_TEST(too_many_descriptors)
 	control.head.cmsg_type = SCM_RIGHTS;
 	control.head.cmsg_len = CMSG_LEN(sizeof(fds));
 	memcpy(CMSG_DATA(&control.head), fds, sizeof(fds));
-	before = count_open();
+	before = open_fds();
 	ck_assert_int_eq(sendmsg(p[0], &msg, 0), 1);
 	ck_assert_int_eq(sock_recv(p[1], &byte, 1, 0, in, &n, &cut), 1);
 	ck_assert(cut);
 	ck_assert_int_eq(n, 0);
-	ck_assert_int_eq(count_open(), before);
+	ck_assert_int_eq(open_fds(), before);
 	close(p[0]);
 	close(p[1]);
 }
@@ -532,12 +518,12 @@ START_TEST(cut_packet_with_descriptors)
 	bool cut = false;
 
 	ck_assert_int_eq(sock_pair(p), 0);
-	before = count_open();
+	before = open_fds();
 	ck_assert_int_eq(sock_send(p[0], &iov, 1, p, 2, 0), 3);
 	ck_assert_int_eq(sock_recv(p[1], &byte, 1, 0, in, &n, &cut), 1);
 	ck_assert(cut);
 	ck_assert_int_eq(n, 0);
-	ck_assert_int_eq(count_open(), before);
+	ck_assert_int_eq(open_fds(), before);
 	close(p[0]);
 	close(p[1]);
 }

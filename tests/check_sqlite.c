@@ -8,7 +8,6 @@
 #include "config.h"
 
 #include <check.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -367,19 +366,6 @@ check_row(const struct store_row *r, void *arg)
 	ck_assert_pstr_eq(r->owner, model.task[*i].claimed ? "alice" : NULL);
 	++*i;
 	return 0;
-}
-
-static int
-count_files(const char *dir)
-{
-	DIR *d = opendir(dir);
-	int n = 0;
-
-	ck_assert_ptr_nonnull(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n - 2;
 }
 
 /* Those of the tasks that are there, and no other. */
