@@ -37,14 +37,16 @@ look_at(int fd, struct statx *st)
 static enum stream_kind
 kind_of(int fd)
 {
-	int flags = fcntl(fd, F_GETFL);
 	struct statx st;
+	int flags;
 
+	/* Most are, and one question tells. */
+	if (is_stream_socket(fd))
+		return STREAM_SOCKET;
 	/* O_PATH is a name, not an open file. */
+	flags = fcntl(fd, F_GETFL);
 	if (flags == -1 || (flags & O_PATH) != 0 || look_at(fd, &st) == -1)
 		return STREAM_NONE;
-	if (S_ISSOCK(st.stx_mode) && is_stream_socket(fd))
-		return STREAM_SOCKET;
 	if (S_ISFIFO(st.stx_mode))
 		return STREAM_PIPE;
 	if (S_ISREG(st.stx_mode))
