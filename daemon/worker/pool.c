@@ -37,9 +37,9 @@ thread_wait(struct pool_thread *t)
 {
 	struct job *job;
 
+	while (sem_wait(&t->given) == -1)
+		;	/* EINTR */
 	pthread_mutex_lock(&t->lock);
-	while (t->job == NULL && !t->stop)
-		pthread_cond_wait(&t->wake, &t->lock);
 	job = t->job;
 	pthread_mutex_unlock(&t->lock);
 	return job;
@@ -167,7 +167,7 @@ thread_start(struct pool_thread *t)
 	int ok;
 
 	pthread_mutex_init(&t->lock, NULL);
-	pthread_cond_init(&t->wake, NULL);
+	sem_init(&t->given, 0, 0);
 	t->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (t->bell == -1)
 		return -1;
@@ -209,12 +209,9 @@ pool_init(struct pool *pool, const struct job_world *world,
 static void
 thread_end(struct pool_thread *t)
 {
-	pthread_mutex_lock(&t->lock);
-	t->stop = true;
-	pthread_cond_signal(&t->wake);
-	pthread_mutex_unlock(&t->lock);
+	sem_post(&t->given);
 	pthread_join(t->id, NULL);
-	pthread_cond_destroy(&t->wake);
+	sem_destroy(&t->given);
 	pthread_mutex_destroy(&t->lock);
 	close(t->bell);
 	munmap(t->stack, t->pool->stack_bytes);
@@ -246,7 +243,7 @@ thread_give(struct pool_thread *t, struct job *job)
 	}
 	pthread_mutex_unlock(&t->lock);
 	if (is_free)
-		pthread_cond_signal(&t->wake);
+		sem_post(&t->given);
 	return is_free;
 }
 

@@ -10,6 +10,7 @@
 #define DAEMON_WORKER_POOL_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -25,10 +26,9 @@ struct pool_thread {
 	struct slate_slot *slot;	/* borrowed from the slate */
 	int		 bell;		/* eventfd; see job.h */
 
+	sem_t		 given;		/* a job, or at the end nothing */
 	pthread_mutex_t	 lock;		/* of what follows */
-	pthread_cond_t	 wake;
 	struct job	*job;		/* to do, or being done */
-	bool		 stop;
 };
 
 struct pool {
