@@ -117,7 +117,8 @@ spawn_worker(struct keeper *k, struct keeper_worker *w, int fds[2])
 	char *argv[6], pool[16];
 	struct spawn s = {
 		.program = ROLE_WORKER_PROGRAM, .argv = argv, .nfds = 3,
-		.user = k->run_as, .mask = 022, .death_signal = SIGTERM,
+		.user = k->run_as, .yields = true, .mask = 022,
+		.death_signal = SIGTERM,
 	};
 	int slate, saved;
 	pid_t pid = -1;

@@ -145,6 +145,30 @@ route "/sh/*" {{ exec = "{cgi}/sh.cgi" cpu = 7 memory = "512M" file-size = "1M" 
     assert out == [b"7", b"524288", b"2048", b"5"]
 
 
+def test_pushes_nobody_aside(shared):
+    """workers, all their threads and what they run are SCHED_BATCH; who answers is not"""
+    batch = {os.SCHED_BATCH}
+    for pid in shared.workers():
+        threads = map(int, os.listdir(f"/proc/{pid}/task"))
+        assert {os.sched_getscheduler(t) for t in threads} == batch
+    for pid in shared.launcher(), shared.master():
+        assert os.sched_getscheduler(pid) == os.sched_getscheduler(0)
+    policy = "cut -d')' -f2 /proc/self/stat | cut -d' ' -f40"
+    assert {int(shared.run(TYPE + policy).body)} == batch
+
+
+@pytest.mark.skipif(not ROOT, reason="who has chosen SCHED_IDLE may not choose again")
+def test_pushes_aside_whom_it_is_told_to(make):
+    """an administrator's own choice of a policy stays"""
+    before = os.sched_getscheduler(0)
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    try:
+        d = make()
+    finally:
+        os.sched_setscheduler(0, before, os.sched_param(0))
+    assert {os.sched_getscheduler(pid) for pid in d.workers()} == {os.SCHED_IDLE}
+
+
 def test_user(shared):
     """user code runs as `run-as`, with its groups and no more"""
     out = shared.run(TYPE + "id -un; id -Gn; grep CapEff /proc/self/status").body.split()
