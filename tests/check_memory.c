@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@ static char *tmpdir;			/* of the environment */
 static struct conf conf;
 static void *memory;
 static int64_t bytes, tasks;		/* kept, as the store counts */
+static int said;			/* what the log got: a file */
 
 static void
 setup(void)
@@ -38,12 +40,15 @@ setup(void)
 	conf.spool = spool;
 	conf.control_path = (char *)"/nonexistent/control";
 	bytes = tasks = 0;
+	said = memfd_create("said", MFD_CLOEXEC);
+	ck_assert_int_ge(dup2(said, STDERR_FILENO), 0);
 }
 
 static void
 teardown(void)
 {
 	rmdir(spool);
+	close(said);
 }
 
 static void
@@ -74,6 +79,22 @@ apply(struct store_op *op, int *allocations)
 	return op->verdict;
 }
 
+/* The log has one line more, about what could not be done. */
+static void
+check_said(const struct store_op *op)
+{
+	char line[200];
+	ssize_t n = pread(said, line, sizeof(line) - 1, 0);
+
+	ck_assert_int_gt(n, 0);
+	line[n] = '\0';
+	ck_assert_msg(strstr(line, op->kind == STORE_MOVE ?
+	    "store-failed what=move error=\"no memory\"\n" :
+	    "store-failed what=insert error=\"no memory\"\n"), "%s", line);
+	ck_assert_int_eq(ftruncate(said, 0), 0);
+	ck_assert_int_eq(lseek(said, 0, SEEK_SET), 0);
+}
+
 /* If it fails, then for want of memory, with nothing done; and not again. */
 static void
 insist(struct store_op *op, int *allocations)
@@ -89,6 +110,7 @@ insist(struct store_op *op, int *allocations)
 	ck_assert_int_eq(bytes, bytes_before);
 	ck_assert_int_eq(tasks, tasks_before);
 	ck_assert_ptr_eq(op->message.head, head);
+	check_said(op);
 	ck_assert_int_eq(apply(op, allocations), STORE_OK);
 }
 

@@ -290,9 +290,9 @@ claims_free(struct memory *m)
 /* -- changes -------------------------------------------------------------- */
 
 static enum store_verdict
-no_memory(void)
+no_memory(const char *what)
 {
-	log_error("store-failed what=insert error=%s", "no memory");
+	log_error("store-failed what=%s error=%s", what, "no memory");
 	return STORE_FAILED;
 }
 
@@ -306,13 +306,13 @@ entry_insert(struct memory *m, struct store_op *op, int64_t *bytes)
 
 	if (!e) {
 		blob_unref(&facts);
-		return no_memory();
+		return no_memory("insert");
 	}
 	e->facts = facts;
 	e->has_claim = op->claim && claim_add(m, op, entry_row(m, e));
 	if (op->claim && !e->has_claim) {
 		entry_free(m, e);
-		return no_memory();
+		return no_memory("insert");
 	}
 	e->state = (uint8_t)op->to;
 	e->attempt = op->to_attempt;
@@ -380,9 +380,9 @@ memory_move(struct memory *m, struct store_op *op, int64_t *bytes)
 		return STORE_LOST;
 	before = entry_bytes(e);
 	if (task_finished(op->to) && entry_finish(e, op) < 0)
-		return no_memory();
+		return no_memory("move");
 	if (op->to == TASK_QUEUED && op->tried && entry_tried(e, op) < 0)
-		return no_memory();
+		return no_memory("move");
 	if (op->to == TASK_RUNNING)
 		e->started_ms = op->now_ms;
 	e->state = (uint8_t)op->to;
