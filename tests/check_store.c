@@ -3,7 +3,7 @@
  *
  * `_i` is the number of the back-end.  The second one is the memory store
  * behind threads (a lock around it, syncs that are counted): it goes the
- * ways through store.c that a database will go.
+ * ways through the store that a database will go.
  */
 #include "config.h"
 

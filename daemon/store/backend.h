@@ -1,8 +1,8 @@
 /*
- * backend - what store.c asks of memory.c, sqlite.c, ...
+ * backend - what the store asks of memory.c, sqlite.c, ...
  *
  * A back-end is a const table of functions; memory.c, the smallest, is the
- * template.  store.c owns threads, batches, budgets and the order; a
+ * template.  The store owns threads, batches, budgets and the order; a
  * back-end only applies.
  */
 #ifndef DAEMON_STORE_BACKEND_H
@@ -45,7 +45,7 @@ struct store_backend {
 	 *
 	 * Where the verdict is OK, an INSERT or a MOVE to a finished state
 	 * takes what is in op->message, and what is no longer needed is left
-	 * there instead, for store.c to dispose of: the request of a task
+	 * there instead, for the store to give back: the request of a task
 	 * that finished, the rest of one that was removed.  A body that is
 	 * only a file on the disk is left as its `file`, with fd -1.  Any
 	 * other MOVE does not touch op->message.

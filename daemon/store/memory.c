@@ -12,7 +12,7 @@
  * ("facts"), which a load shares.
  *
  * Spool files have no name from the start: nothing is left after a crash,
- * and there is no number that store.c could ask to delete.
+ * and there is no number that the store could ask to delete.
  */
 #include "config.h"
 

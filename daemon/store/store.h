@@ -206,7 +206,7 @@ void	store_submit(struct store *, struct store_op *op);
 bool	store_reserve(struct store *, uint64_t bytes)
 	__attribute__((warn_unused_result));
 void	store_release(struct store *, uint64_t bytes);
-bool	store_full(const struct store *);	/* would refuse one byte more */
+bool	store_full(struct store *);	/* would refuse one byte more */
 
 /*
  * A new empty spool file, open for reading and writing, in `body` (size 0;
@@ -250,6 +250,6 @@ struct store_stats {
 	struct hist	 commit_us;		/* hist_commit_us: of a batch */
 	struct hist	 batch;			/* hist_batch: its changes */
 };
-void	store_stats(const struct store *, struct store_stats *);
+void	store_stats(struct store *, struct store_stats *);
 
 #endif
