@@ -11,23 +11,31 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/fds.h"
 #include "tests/suite.h"
 #include "tests/worker_rig.h"
 
 #define SH	"#!/bin/sh\n"
 #define HEAD	"printf 'Content-Type: text/plain\\n\\n'\n"
+
+#define THREADS_MAX	16	/* of a worker whose threads are looked at */
 
 static bool
 is_sanitized(void)
@@ -806,23 +814,156 @@ START_TEST(retire_with_a_job)
 }
 END_TEST
 
-/* -- a worker for ever ---------------------------------------------------- */
+/* -- whose descriptors (daemon/worker/fdtable.h) -------------------------- */
 
-/* Of all threads: they have tables of their own. */
+static bool
+can_fetch(void)
+{
+	int self = pidfd_open(getpid(), 0), fd;
+
+	ck_assert_int_ge(self, 0);
+	fd = pidfd_getfd(self, self, 0);
+	if (fd != -1)
+		close(fd);
+	close(self);
+	return fd != -1;
+}
+
+/* As some containers do, for this process and its workers. */
+static void
+refuse_fetching(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+		    offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_getfd, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { N(code), code };
+
+	ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter),
+	    0);
+	ck_assert(!can_fetch());
+}
+
+static bool
+has_own_tables(void)
+{
+#ifdef __SANITIZE_THREAD__
+	return false;
+#else
+	return can_fetch();
+#endif
+}
+
+/* The worker's, the first of which is its main thread.  How many. */
 static int
-count_fds(pid_t pid)
+find_threads(const struct rig *r, pid_t thread[THREADS_MAX])
 {
 	char path[64];
 	glob_t found;
-	int n = 0;
+	int i, n;
 
-	snprintf(path, sizeof(path), "/proc/%d/task/*/fd/*", (int)pid);
-	if (glob(path, GLOB_NOSORT, NULL, &found) == 0) {
-		n = (int)found.gl_pathc;
-		globfree(&found);
+	snprintf(path, sizeof(path), "/proc/%d/task/*", (int)r->pid);
+	ck_assert_int_eq(glob(path, 0, NULL, &found), 0);
+	thread[0] = r->pid;
+	for (i = 0, n = 1; i < (int)found.gl_pathc; i++) {
+		ck_assert_int_lt(n, THREADS_MAX);
+		thread[n] = atoi(strrchr(found.gl_pathv[i], '/') + 1);
+		n += thread[n] != r->pid;
 	}
+	globfree(&found);
 	return n;
 }
+
+/* -1: it is not for this user to know. */
+static int
+count_fds(pid_t thread)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)thread);
+	return count_files(path);
+}
+
+static int
+count_all_fds(const struct rig *r)
+{
+	pid_t thread[THREADS_MAX];
+	int i, sum = 0, n = find_threads(r, thread);
+
+	for (i = 0; i < n; i++)
+		sum += count_fds(thread[i]);
+	return sum;
+}
+
+/* Own ones: as many as the main thread has, less the bells of the others. */
+START_TEST(tables_of_threads)
+{
+	enum { SLOTS = 4 };
+	struct ask ask = { .route = "x" };
+	pid_t thread[THREADS_MAX];
+	int i, n, all;
+	struct rig r;
+
+	rig_init(&r, SLOTS);
+	rig_script(&r, "x", "", SH HEAD);
+	rig_start(&r);
+	for (; ask.slot < SLOTS; ask.slot++)
+		rig_do(&r, &ask);	/* now it has its bell */
+	n = find_threads(&r, thread);
+	ck_assert_int_gt(n, SLOTS);
+	all = count_fds(r.pid);
+	for (i = 1; i < n && all != -1; i++)
+		ck_assert_int_eq(count_fds(thread[i]),
+		    has_own_tables() ? all - SLOTS + 1 : all);
+	rig_stop(&r);
+}
+END_TEST
+
+static unsigned long
+blocked_signals(pid_t thread)
+{
+	char path[64], line[256];
+	unsigned long set = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)thread);
+	ck_assert_ptr_nonnull(f = fopen(path, "re"));
+	while (fgets(line, sizeof(line), f) != NULL &&
+	    sscanf(line, "SigBlk: %lx", &set) != 1)
+		;
+	fclose(f);
+	return set;
+}
+
+/* A thread that faults can say so; nothing else comes between it and a child. */
+START_TEST(signals_of_threads)
+{
+	static const int open[] = { SIGCHLD, SIGSEGV, SIGBUS, SIGFPE, SIGILL,
+	    SIGABRT, SIGTRAP, SIGSYS, SIGKILL, SIGSTOP };
+	enum { SLOTS = 2 };
+	unsigned long want = 0x7fffffff;
+	pid_t thread[THREADS_MAX];
+	int i, n, found = 0;
+	struct rig r;
+
+	for (i = 0; i < N(open); i++)
+		want &= ~(1UL << (open[i] - 1));
+	rig_init(&r, SLOTS);
+	rig_script(&r, "x", "", SH HEAD);
+	rig_start(&r);
+	n = find_threads(&r, thread);
+	for (i = 1; i < n; i++)
+		found += (blocked_signals(thread[i]) & 0x7fffffff) == want;
+	ck_assert_int_eq(found, SLOTS);		/* a checker may have another */
+	rig_stop(&r);
+}
+END_TEST
+
+/* -- a worker for ever ---------------------------------------------------- */
 
 /* With a file each way, too: descriptors that go from thread to thread. */
 START_TEST(no_descriptor_is_left_over)
@@ -843,11 +984,42 @@ START_TEST(no_descriptor_is_left_over)
 		for (ask.slot = 0; ask.slot < SLOTS; ask.slot++)
 			rig_do(&r, &ask);
 		if (round == 0)
-			fds = count_fds(r.pid);
+			fds = count_all_fds(&r);
 		/* The last one is closed a moment behind its DONE. */
-		while (count_fds(r.pid) > fds)
+		while (count_all_fds(&r) > fds)
 			poll(NULL, 0, 1);
 	}
+	rig_stop(&r);
+}
+END_TEST
+
+/* It came to the thread, which never took it. */
+START_TEST(file_that_nobody_asked_for)
+{
+	struct ask ask = { .route = "quick" };
+	struct frame f = { .kind = FRAME_SPOOL };
+	int fds, fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct rig r;
+
+	rig_init(&r, 2);
+	rig_script(&r, "quick", "", SH HEAD);
+	rig_script(&r, "slow", "", SH HEAD
+	    "while [ ! -s go ]; do sleep 0.01; done; printf ok\n");
+	rig_start(&r);
+	for (; ask.slot < 2; ask.slot++)
+		rig_do(&r, &ask);
+	fds = count_all_fds(&r);
+	rig_id(f.u.job.id, rig_ask(&r, &(struct ask){ .route = "slow" }));
+	f.u.job.attempt = 1;
+	rig_send(&r, &f, fd);
+	ask.slot = 1;
+	rig_do(&r, &ask);	/* by now it is there */
+	rig_write_file(&r, "go");
+	rig_done(&r);
+	rig_check_body(&r, "ok", 2);
+	while (count_all_fds(&r) > fds)
+		poll(NULL, 0, 1);
+	close(fd);
 	rig_stop(&r);
 }
 END_TEST
@@ -897,21 +1069,35 @@ START_TEST(small_when_idle)
 }
 END_TEST
 
-static Suite *
-exec_suite(void)
-{
-	Suite *s = suite_create("exec");
-	TCase *t = suite_case(s, "exec", NULL, NULL);
+#define PATIENCE_S	120
 
-	tcase_set_timeout(t, 120);
+/* Where a descriptor comes, goes or is counted: both ways of fdtable.h. */
+static void
+add_table(Suite *s, const char *name, void (*setup)(void))
+{
+	TCase *t = suite_case(s, name, setup, NULL);
+
+	tcase_set_timeout(t, PATIENCE_S);
+	tcase_add_test(t, tables_of_threads);
 	tcase_add_test(t, what_a_program_is_given);
-	tcase_add_test(t, memory_limit);
-	tcase_add_test(t, environment);
 	tcase_add_loop_test(t, body_comes_back, 0, N(sizes));
 	tcase_add_test(t, writes_before_it_reads);
-	tcase_add_test(t, empty_body_is_dev_null);
 	tcase_add_test(t, inline_of_zero);
 	tcase_add_test(t, no_spool_no_response);
+	tcase_add_test(t, cancel_while_it_waits_for_a_spool_file);
+	tcase_add_test(t, no_descriptor_is_left_over);
+	tcase_add_test(t, file_that_nobody_asked_for);
+}
+
+static void
+add_programs(Suite *s)
+{
+	TCase *t = suite_case(s, "programs", NULL, NULL);
+
+	tcase_set_timeout(t, PATIENCE_S);
+	tcase_add_test(t, memory_limit);
+	tcase_add_test(t, environment);
+	tcase_add_test(t, empty_body_is_dev_null);
 	tcase_add_test(t, no_body_with_head_204_304);
 	tcase_add_loop_test(t, ends, 0, N(endings));
 	tcase_add_test(t, not_executable);
@@ -927,12 +1113,21 @@ exec_suite(void)
 	tcase_add_test(t, timeout_that_is_ignored);
 	tcase_add_test(t, cancel);
 	tcase_add_test(t, cancel_that_is_ignored);
-	tcase_add_test(t, cancel_while_it_waits_for_a_spool_file);
 	tcase_add_loop_test(t, takes_its_programs_along, 0, END_N);
 	tcase_add_test(t, retire_with_a_job);
-	tcase_add_test(t, no_descriptor_is_left_over);
 	tcase_add_test(t, nothing_is_left_over);
+	tcase_add_test(t, signals_of_threads);
 	tcase_add_test(t, small_when_idle);
+}
+
+static Suite *
+exec_suite(void)
+{
+	Suite *s = suite_create("exec");
+
+	add_programs(s);
+	add_table(s, "own tables", NULL);
+	add_table(s, "one table", refuse_fetching);
 	return s;
 }
 

@@ -121,7 +121,8 @@ child_main(void *arg)
 	const struct child *child = c->child;
 
 	if (child_group(c) == 0 && chdir(c->dir) == 0 &&
-	    confine_enter(child->confine) == 0 && child_fds(child) == 0 && child_limits(child->limits) == 0) {
+	    confine_enter(child->confine) == 0 && child_fds(child) == 0 &&
+	    child_limits(child->limits) == 0) {
 		child_signals();
 		execve(child->path, c->argv, child->env);
 	}

@@ -4,7 +4,7 @@
  *
  * fork() copies the page tables of a process with many threads; measured, it
  * costs four times as much at 16 of them.  So the child borrows this
- * process's memory until its exec, with all signals blocked, and makes system
+ * process's memory until its exec, with its signals blocked, and makes system
  * calls only.  What it needs is prepared before, in struct child.
  */
 #ifndef DAEMON_WORKER_CHILD_H
@@ -33,7 +33,7 @@ extern const int child_ignored[];
 /*
  * The process, leader of its own group, with a pidfd that is the caller's
  * then; or -1 with errno: why it could not be made, or what the kernel said to
- * the exec.  The thread has blocked all signals, but for SIGCHLD.
+ * the exec.  The thread has blocked all signals that could run a handler.
  */
 pid_t	child_start(const struct child *, int *pidfd)
 	__attribute__((warn_unused_result));

@@ -182,7 +182,7 @@ run_init(struct run *r, struct job *job)
 	r->deadline_ms = job_now_ms() + job->route->limits.timeout_s * 1000;
 	for (i = 0; i < EAR_N; i++)
 		r->ear[i] = (struct pollfd){ .fd = -1, .events = POLLIN };
-	r->ear[EAR_BELL].fd = job->bell;
+	r->ear[EAR_BELL].fd = job->ear;
 }
 
 static void

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/pidfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -82,31 +81,6 @@ job_write_id(struct job *job)
 	*p = '\0';
 }
 
-/* The main thread's: it is closed where it is. */
-static void
-job_litter(const struct job_world *world, int fd)
-{
-	if (world->self_fd == -1)
-		close(fd);
-	else if (write(world->litter_fd, &fd, sizeof(fd)) == -1)
-		log_error("litter-failed error=%m");
-}
-
-/* The main thread's descriptor, as the thread's own; or -1 with errno. */
-static int
-job_fetch(const struct job_world *world, int fd)
-{
-	int own, error;
-
-	if (world->self_fd == -1)
-		return fd;
-	own = pidfd_getfd(world->self_fd, fd, 0);
-	error = errno;
-	job_litter(world, fd);
-	errno = error;
-	return own;
-}
-
 struct job *
 job_new(const struct job_world *world, const struct frame *f, int fd)
 {
@@ -139,7 +113,7 @@ job_free(struct job *job)
 	if (job->body_fd != -1)
 		close(job->body_fd);
 	if (job->spool_fd != -1)
-		job_litter(job->world, job->spool_fd);
+		fdtable_drop(&job->world->fds, job->spool_fd);
 	if (job->route != NULL)
 		response_fini(&job->response);
 	tail_fini(&job->tail);
@@ -212,8 +186,8 @@ job_prepare(struct job *job)
 	    conf->pools[job->world->pool].module == NULL };
 	const struct conf_route *route = job_find_route(job);
 
-	if (job->body_in_fd &&
-	    (job->body_fd = job_fetch(job->world, job->body_fd)) == -1) {
+	if (job->body_in_fd && (job->body_fd = fdtable_fetch(&job->world->fds,
+	    job->body_fd)) == -1) {
 		job_end(job, OUTCOME_FAILED, "the request's body cannot be "
 		    "had: %s", strerrordesc_np(errno));
 		return false;
@@ -428,14 +402,14 @@ job_hear(struct job *job)
 	uint64_t rings;
 	int fd = -1, error;
 
-	while (read(job->bell, &rings, sizeof(rings)) == -1 && errno == EINTR)
+	while (read(job->ear, &rings, sizeof(rings)) == -1 && errno == EINTR)
 		;
 	if (job->response.state != RESPONSE_WANTS_SPOOL ||
 	    !atomic_load(&job->spool_came))
 		return;
 	error = job->spool_error;
-	if (job->spool_fd != -1 &&
-	    (fd = job_fetch(job->world, job->spool_fd)) == -1)
+	if (job->spool_fd != -1 && (fd = fdtable_fetch(&job->world->fds,
+	    job->spool_fd)) == -1)
 		error = errno;
 	job->spool_fd = -1;
 	response_spool(&job->response, fd, error);

@@ -7,15 +7,9 @@
  * to the master.  They differ only in how user code is run.
  *
  * While it runs the main thread reaches it for two things only, `cancelled`
- * and the spool descriptor, and rings `bell`, an eventfd; and it reads the
- * tail of stderr for those who follow it, so that a master that is slow to
- * hear of that never stops the task.
- *
- * A thread that starts programs has a table of descriptors of its own.  A
- * program begins with a copy of it and must close what it shall not have, and
- * of a table for all that would be, for the most part, what the other threads
- * have open.  So what came to the main thread with a frame is fetched
- * (pidfd_getfd(2)), and closed there when it was.
+ * and the spool descriptor, and rings `bell`, an eventfd that the thread
+ * listens to as `ear`; and it reads the tail of stderr for those who follow
+ * it, so that a master that is slow to hear of that never stops the task.
  */
 #ifndef DAEMON_WORKER_JOB_H
 #define DAEMON_WORKER_JOB_H
@@ -30,6 +24,7 @@
 #include "daemon/conf.h"
 #include "daemon/request.h"
 #include "daemon/worker/env.h"
+#include "daemon/worker/fdtable.h"
 #include "daemon/worker/rlimit.h"
 #include "daemon/worker/progress.h"
 #include "daemon/worker/response.h"
@@ -44,9 +39,7 @@ struct job_world {
 	int		 peer;		/* the master; blocking */
 	struct rlimit_all limits;	/* this process's, as they should be */
 	int		 null_fd;	/* /dev/null, to be read */
-	int		 self_fd;	/* pidfd of this process; -1: threads
-					 * have no descriptors of their own */
-	int		 litter_fd;	/* else a pipe: to be closed by main */
+	struct fdtable	 fds;
 };
 
 struct job {
@@ -71,13 +64,14 @@ struct job {
 	/* the main thread's, while it runs */
 	bool		 followed;	/* the master wants stderr as it comes */
 	uint64_t	 err_at;	/* and has so much of it */
+	int		 bell;		/* borrowed from the thread */
 	atomic_bool	 cancelled;
 	atomic_bool	 spool_came;	/* the next two may be read */
 	int		 spool_fd;	/* the main thread's; see job_hear() */
 	int		 spool_error;
 
 	/* the thread's */
-	int		 bell;		/* borrowed from the thread */
+	int		 ear;		/* borrowed from the thread: its bell */
 	struct slate_slot *slot;	/* borrowed from the thread */
 	const struct conf_route *route;
 	struct request	 req;

@@ -21,7 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -41,7 +40,6 @@ struct worker {
 	struct module	 module;
 	struct pool	 pool;
 	int		 term_fd;	/* signalfd */
-	int		 litter_fd;	/* pipe: descriptors to close, or -1 */
 	unsigned char	*packet;	/* FRAME_MAX bytes */
 };
 
@@ -161,36 +159,10 @@ close_memory(void)
 #endif
 }
 
-/*
- * What threads with descriptors of their own need; without it they share
- * ours.  Some containers refuse pidfd_getfd(2), and valgrind does not know it.
- * The thread sanitizer takes a number for one and the same descriptor.
- */
-static void
-open_home(struct worker *w, struct job_world *world)
-{
-#ifndef __SANITIZE_THREAD__
-	int litter[2], fd = -1, self = pidfd_open(getpid(), 0);
-
-	if (self != -1)
-		fd = pidfd_getfd(self, ROLE_FD_PEER, 0);
-	if (fd != -1 && pipe2(litter, O_CLOEXEC | O_NONBLOCK) == 0) {
-		w->litter_fd = litter[0];
-		world->litter_fd = litter[1];
-		world->self_fd = self;
-	} else if (self != -1) {
-		close(self);
-	}
-	if (fd != -1)
-		close(fd);
-#endif
-}
-
 static void
 worker_init(struct worker *w, const struct options *o)
 {
-	struct job_world world = { .peer = ROLE_FD_PEER, .self_fd = -1,
-	    .litter_fd = -1 };
+	struct job_world world = { .peer = ROLE_FD_PEER };
 	const char *module;
 
 	if (fcntl(ROLE_FD_PEER, F_SETFD, FD_CLOEXEC) == -1 ||
@@ -208,12 +180,13 @@ worker_init(struct worker *w, const struct options *o)
 		module_catch_crashes();
 	} else {
 		close_memory();
-		open_home(w, &world);
 	}
+	fdtable_open(&world.fds, module == NULL);
 	rlimit_keep(&world.limits);
 	world.null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	w->packet = malloc(FRAME_MAX);
-	if (world.null_fd == -1 || w->packet == NULL || pool_init(&w->pool, &world, &w->slate,
+	if (world.null_fd == -1 || w->packet == NULL ||
+	    pool_init(&w->pool, &world, &w->slate,
 	    module != NULL ? &w->module : NULL) == -1)
 		log_fatal("fatal error=%m");
 }
@@ -227,11 +200,7 @@ worker_fini(struct worker *w)
 	slate_unmap(&w->slate);
 	conf_free(w->conf);
 	close(w->pool.world.null_fd);
-	if (w->litter_fd != -1) {
-		close(w->litter_fd);
-		close(w->pool.world.litter_fd);
-		close(w->pool.world.self_fd);
-	}
+	fdtable_close(&w->pool.world.fds);
 	free(w->packet);
 }
 
@@ -311,25 +280,16 @@ worker_hear(struct worker *w)
 		;
 }
 
-/* Closes what threads have fetched, or do not want. */
-static void
-worker_clean(struct worker *w)
-{
-	int fd;
-
-	while (read(w->litter_fd, &fd, sizeof(fd)) == sizeof(fd))
-		close(fd);
-}
-
 static void
 worker_serve(struct worker *w)
 {
 	enum { MASTER, TERM, IDLE, LITTER, N };
+	const struct fdtable *fds = &w->pool.world.fds;
 	struct pollfd fd[N] = {
 		[MASTER] = { .fd = ROLE_FD_PEER, .events = POLLIN },
 		[TERM] = { .fd = w->term_fd, .events = POLLIN },
 		[IDLE] = { .fd = w->pool.idle_fd, .events = POLLIN },
-		[LITTER] = { .fd = w->litter_fd, .events = POLLIN },
+		[LITTER] = { .fd = fds->litter_fd[0], .events = POLLIN },
 	};
 
 	for (;;) {
@@ -338,7 +298,7 @@ worker_serve(struct worker *w)
 		if (fd[TERM].revents != 0)
 			worker_die(w, 0);
 		if (fd[LITTER].revents != 0)
-			worker_clean(w);
+			fdtable_clean(fds);
 		if (fd[MASTER].revents != 0)
 			worker_hear(w);
 		else if (fd[IDLE].revents != 0)
@@ -350,7 +310,7 @@ int
 main(int argc, char **argv)
 {
 	struct options o = { 0 };
-	struct worker w = { .litter_fd = -1 };
+	struct worker w = { 0 };
 
 	read_options(&o, argc, argv);
 	fill_standard_fds();

@@ -199,7 +199,7 @@ task_header(struct deferd_task *t, const char *name, const char *value)
 static void
 task_wait_for_spool(struct job *job)
 {
-	struct pollfd bell = { .fd = job->bell, .events = POLLIN };
+	struct pollfd bell = { .fd = job->ear, .events = POLLIN };
 
 	job_send_need_spool(job);
 	while (job->response.state == RESPONSE_WANTS_SPOOL &&

@@ -2,7 +2,6 @@
  * pool - the threads of a worker, one job each.
  */
 #include <errno.h>
-#include <linux/close_range.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "ipc/nitems.h"
 #include "daemon/log.h"
 #include "daemon/worker/exec.h"
 #include "daemon/worker/pool.h"
@@ -31,14 +31,20 @@ ring(int fd)
 		log_error("bell-failed error=%m");
 }
 
+static void
+await(sem_t *sem)
+{
+	while (sem_wait(sem) == -1)
+		;	/* EINTR */
+}
+
 /* The next job, or NULL when there will be none. */
 static struct job *
 thread_wait(struct pool_thread *t)
 {
 	struct job *job;
 
-	while (sem_wait(&t->given) == -1)
-		;	/* EINTR */
+	await(&t->given);
 	pthread_mutex_lock(&t->lock);
 	job = t->job;
 	pthread_mutex_unlock(&t->lock);
@@ -75,6 +81,7 @@ thread_do(struct pool_thread *t, struct job *job)
 
 	slate_set(t->slot, job->id, job->attempt);
 	job->slot = t->slot;
+	job->ear = t->ear;
 	thread_run(t, job);
 	thread_leave(t);
 	log_debug("done task=%s attempt=%u outcome=%d reason=%s", job->id_text,
@@ -88,22 +95,18 @@ thread_do(struct pool_thread *t, struct job *job)
 		ring(pool->idle_fd);
 }
 
-/*
- * job.h, descriptors of its own: nothing above the bell, and of what is below
- * nobody else's.
- */
+/* The bells are opened when all have parted: see pool_hang_bells(). */
 static void
 thread_part(struct pool_thread *t)
 {
-	const struct pool_thread *other = t->pool->threads;
+	const struct fdtable *fds = &t->pool->world.fds;
 
-	if (close_range((unsigned int)t->bell + 1, ~0U,
-	    CLOSE_RANGE_UNSHARE) == -1) {
-		log_warn("part-failed error=%m");
-		return;
-	}
-	for (; other < t; other++)
-		close(other->bell);
+	fdtable_part(fds);
+	sem_post(&t->pool->parted);
+	await(&t->given);
+	t->ear = fdtable_copy(fds, t->bell);
+	if (t->ear == -1)
+		log_fatal("fatal error=%m");
 }
 
 static void *
@@ -114,8 +117,7 @@ thread_main(void *arg)
 
 	if (t->pool->module != NULL && module_watch_thread(t->slot) == -1)
 		log_error("watch-failed error=%m");
-	if (t->pool->world.self_fd != -1)
-		thread_part(t);
+	thread_part(t);
 	while ((job = thread_wait(t)) != NULL)
 		thread_do(t, job);
 	if (t->pool->module != NULL)
@@ -146,16 +148,26 @@ thread_map_stack(struct pool_thread *t, pthread_attr_t *attr)
 
 /*
  * A thread that starts programs must take no signal while a child borrows
- * its memory.  SIGCHLD nobody waits for: where it is blocked it is kept, and
- * wakes the main thread; where it is not, it is dropped.
+ * its memory.  But for these:
+ *
+ * SIGCHLD nobody waits for: where it is blocked it is kept, and wakes the
+ * main thread; where it is not, it is dropped.
+ *
+ * A fault kills, blocked or not; blocked, it does so before a sanitizer can
+ * say why.  Nobody else handles these: one that is sent to the child kills it,
+ * and it only, as a SIGKILL would.
  */
 static int
 thread_block_signals(pthread_attr_t *attr)
 {
+	static const int open[] = { SIGCHLD, SIGSEGV, SIGBUS, SIGFPE, SIGILL,
+	    SIGABRT, SIGTRAP, SIGSYS };
 	sigset_t set;
+	size_t i;
 
 	sigfillset(&set);
-	sigdelset(&set, SIGCHLD);
+	for (i = 0; i < nitems(open); i++)
+		sigdelset(&set, open[i]);
 	errno = pthread_attr_setsigmask_np(attr, &set);
 	return errno == 0 ? 0 : -1;
 }
@@ -168,9 +180,6 @@ thread_start(struct pool_thread *t)
 
 	pthread_mutex_init(&t->lock, NULL);
 	sem_init(&t->given, 0, 0);
-	t->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (t->bell == -1)
-		return -1;
 	pthread_attr_init(&attr);
 	ok = thread_map_stack(t, &attr);
 	if (ok == 0 && t->pool->module == NULL)
@@ -180,6 +189,28 @@ thread_start(struct pool_thread *t)
 		ok = -1;
 	pthread_attr_destroy(&attr);
 	return ok;
+}
+
+/*
+ * Not before all threads have a table of their own, if they shall: so none has
+ * the bell of another.
+ */
+static int
+pool_hang_bells(struct pool *pool)
+{
+	struct pool_thread *t;
+	unsigned int i;
+
+	for (i = 0; i < pool->nthreads; i++)
+		await(&pool->parted);
+	for (i = 0; i < pool->nthreads; i++) {
+		t = &pool->threads[i];
+		t->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (t->bell == -1)
+			return -1;
+		sem_post(&t->given);
+	}
+	return 0;
 }
 
 int
@@ -194,16 +225,17 @@ pool_init(struct pool *pool, const struct job_world *world,
 	pool->stack_bytes = module ? STACK_MODULE_BYTES : STACK_EXEC_BYTES;
 	pool->idle_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pool->threads = calloc(slate->nslots, sizeof(*pool->threads));
+	pool->nthreads = slate->nslots;
+	sem_init(&pool->parted, 0, 0);
 	if (pool->idle_fd == -1 || pool->threads == NULL)
 		return -1;
-	for (i = 0; i < slate->nslots; i++) {
+	for (i = 0; i < pool->nthreads; i++) {
 		pool->threads[i].pool = pool;
 		pool->threads[i].slot = &slate->slot[i];
 		if (thread_start(&pool->threads[i]) == -1)
 			return -1;
-		pool->nthreads++;
 	}
-	return 0;
+	return pool_hang_bells(pool);
 }
 
 static void
@@ -224,6 +256,7 @@ pool_fini(struct pool *pool)
 
 	for (i = 0; i < pool->nthreads; i++)
 		thread_end(&pool->threads[i]);
+	sem_destroy(&pool->parted);
 	free(pool->threads);
 	close(pool->idle_fd);
 }

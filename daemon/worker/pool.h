@@ -25,8 +25,9 @@ struct pool_thread {
 	void		*stack;		/* mapped */
 	struct slate_slot *slot;	/* borrowed from the slate */
 	int		 bell;		/* eventfd; see job.h */
+	int		 ear;		/* the thread's own number of it */
 
-	sem_t		 given;		/* a job, or at the end nothing */
+	sem_t		 given;		/* the bell, then jobs, then none */
 	pthread_mutex_t	 lock;		/* of what follows */
 	struct job	*job;		/* to do, or being done */
 };
@@ -35,7 +36,8 @@ struct pool {
 	struct job_world world;
 	const struct module *module;	/* borrowed; NULL: programs */
 	struct pool_thread *threads;
-	unsigned int	 nthreads;	/* that run */
+	unsigned int	 nthreads;
+	sem_t		 parted;	/* one for each, at the start */
 	size_t		 stack_bytes;
 	atomic_uint	 busy;		/* jobs not yet answered */
 	atomic_bool	 retiring;
