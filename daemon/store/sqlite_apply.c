@@ -457,7 +457,7 @@ run_batch(struct sqlite *s, struct store_op *op, struct store_op **culprit)
 
 /*
  * The commit holds.  An op's bytes are in the database, its file has a row
- * that names it: what is left there is for store.c to give back, with the
+ * that names it: what is left there is for the store to give back, with the
  * file that no row names any more.
  */
 static void
