@@ -942,16 +942,16 @@ blocked_signals(pid_t thread)
 /* A thread that faults can say so; nothing else comes between it and a child. */
 START_TEST(signals_of_threads)
 {
-	static const int open[] = { SIGCHLD, SIGSEGV, SIGBUS, SIGFPE, SIGILL,
-	    SIGABRT, SIGTRAP, SIGSYS, SIGKILL, SIGSTOP };
+	static const int harmless[] = { SIGCHLD, SIGSEGV, SIGBUS, SIGFPE,
+	    SIGILL, SIGABRT, SIGTRAP, SIGSYS, SIGKILL, SIGSTOP };
 	enum { SLOTS = 2 };
 	unsigned long want = 0x7fffffff;
 	pid_t thread[THREADS_MAX];
 	int i, n, found = 0;
 	struct rig r;
 
-	for (i = 0; i < N(open); i++)
-		want &= ~(1UL << (open[i] - 1));
+	for (i = 0; i < N(harmless); i++)
+		want &= ~(1UL << (harmless[i] - 1));
 	rig_init(&r, SLOTS);
 	rig_script(&r, "x", "", SH HEAD);
 	rig_start(&r);

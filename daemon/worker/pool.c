@@ -160,14 +160,14 @@ thread_map_stack(struct pool_thread *t, pthread_attr_t *attr)
 static int
 thread_block_signals(pthread_attr_t *attr)
 {
-	static const int open[] = { SIGCHLD, SIGSEGV, SIGBUS, SIGFPE, SIGILL,
-	    SIGABRT, SIGTRAP, SIGSYS };
+	static const int harmless[] = { SIGCHLD, SIGSEGV, SIGBUS, SIGFPE,
+	    SIGILL, SIGABRT, SIGTRAP, SIGSYS };
 	sigset_t set;
 	size_t i;
 
 	sigfillset(&set);
-	for (i = 0; i < nitems(open); i++)
-		sigdelset(&set, open[i]);
+	for (i = 0; i < nitems(harmless); i++)
+		sigdelset(&set, harmless[i]);
 	errno = pthread_attr_setsigmask_np(attr, &set);
 	return errno == 0 ? 0 : -1;
 }
