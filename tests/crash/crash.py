@@ -263,10 +263,12 @@ class Crash:
     def kill(self, kind):
         if kind in MASTER_DIES and self.epoch % 2 == 0:
             self.epoch += 1
-        for pid in self.victims(kind):
+        victims = self.victims(kind)
+        for pid in victims:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.deaths += 1        # now: who is sent before it may have met it
+        until(lambda: not any(map(self.is_ours, victims)), "they die", DEADLINE)
+        self.deaths += 1        # not before: who is sent while they die may meet it
         self.counts["killed " + kind] += 1
 
     def stop(self):
@@ -281,6 +283,7 @@ class Crash:
         """The launcher is dead: whoever is left of the daemon goes by itself."""
         self.daemon.process.wait()
         until(lambda: not self.alive(), "nobody is left after the launcher", DEADLINE)
+        self.deaths += 1        # of those who had outlived it
 
     def start(self):
         """Starts the daemon; sometimes it dies again while it starts."""
@@ -458,10 +461,23 @@ class Crash:
             self.kill_all()
         with open(self.daemon.log_path, errors="replace") as f:
             self.log = f.readlines()
+        if self.faults:
+            self.log = self.told(self.log)
         if os.environ.get("DEFERD_KEEP_WORLD") == "1":
             print("kept:", self.world.base)
         else:
             self.world.close()
+
+    def told(self, log):
+        """Of the tasks that are at fault, who died meanwhile, and the last lines."""
+        words = set(re.findall(r"\b[0-9a-f]{32}\b", "".join(self.faults)))
+        kept = []
+        for n, line in enumerate(log):
+            if n >= len(log) - 40 or any(word in line for word in words):
+                kept.append(line)
+            elif kept and ("-died" in line or "-killed" in line):
+                kept.append(line)
+        return kept[:200]
 
     def check_log(self):
         """Nobody but us has killed anybody."""
@@ -493,7 +509,7 @@ def main():
           ", ".join(f"{k}: {n}" for k, n in sorted(crash.counts.items()) if "kill" in k))
     if not crash.faults:
         return 0
-    print("".join(crash.log[-40:]))
+    print("".join(crash.log))
     print(f"FAILED with seed {seed} ({len(crash.faults)} faults)\n{crash.faults[0]}")
     return 1
 

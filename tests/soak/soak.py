@@ -235,7 +235,7 @@ def main():
     soak.end()
     print(", ".join(f"{k}: {n}" for k, n in sorted(soak.counts.items())))
     if soak.faults:
-        print("".join(soak.log[-40:]))
+        print("".join(soak.log))
         print(f"FAILED with seed {seed} ({len(soak.faults)} faults)\n{soak.faults[0]}")
     print("0 passed, 1 failed" if soak.faults else "1 passed, 0 failed")
     return 1 if soak.faults else 0
