@@ -125,11 +125,9 @@ call_back(struct store_batch *b)
 static void
 calls_came(int fd, short what, void *arg)
 {
-	struct store *s = arg;
-
 	(void)fd;
 	(void)what;
-	call_back(&s->batch);
+	call_back(arg);
 }
 
 /* -- one after the other ---------------------------------------------------- */
@@ -196,9 +194,11 @@ store_batch_queue(struct store *s, struct store_op *op)
 int
 store_batch_init(struct store *s)
 {
-	s->batch.turn = event_new(s->base, -1, 0, turn_came, s);
-	s->batch.calls = event_new(s->base, -1, 0, calls_came, s);
-	return s->batch.turn && s->batch.calls ? 0 : -1;
+	struct store_batch *b = &s->batch;
+
+	b->turn = event_new(s->base, -1, 0, turn_came, s);
+	b->calls = event_new(s->base, -1, 0, calls_came, b);
+	return b->turn && b->calls ? 0 : -1;
 }
 
 void
