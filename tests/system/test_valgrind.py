@@ -24,7 +24,7 @@ FLAGS = "-q --vgdb=no --error-exitcode=9 --leak-check=full --errors-for-leak-kin
 INLINE, THREADS = 1024, 2
 # Where launcher and worker open what the kernel closes for them, and how much of it there is.
 LIFELONG = {"open_signals": 1, "open_data_socket": 1, "open_control_socket": 1, "settings_read": 1,
-            "spawn_role": 1, "take_signals": 1, "thread_start": THREADS, "pool_init": 1,
+            "spawn_role": 1, "take_signals": 1, "pool_hang_bells": THREADS, "pool_init": 1,
             "worker_init": 1}
 LARGE = b"x" * (8 * INLINE)
 SAYS = "printf 'Content-Type: text/plain\\nETag: \"1\"\\n\\n'; echo said >&2; echo hello\n"
