@@ -130,6 +130,5 @@ add(const char *text, size_t len, void *out)
 int
 view_json_write(struct buf *out, const json_t *doc)
 {
-	return json_dump_callback(doc, add, out,
-	    JSON_COMPACT | JSON_REAL_PRECISION(12));
+	return json_dump_callback(doc, add, out, VIEW_JSON_FLAGS);
 }

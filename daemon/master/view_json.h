@@ -45,7 +45,11 @@ json_t	*view_json_text(const void *, size_t len)
 json_t	*view_json_progress(int percent, const char *message)
 	__attribute__((warn_unused_result));
 
-/* Writes it, all in one line.  -1 without memory, for a NULL too. */
+/* How all of them are written: in one line. */
+#define VIEW_JSON_FLAGS	\
+	(JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(12))
+
+/* Writes it, a text alone too.  -1 without memory, for a NULL too. */
 int	view_json_write(struct buf *, const json_t *)
 	__attribute__((warn_unused_result));
 
