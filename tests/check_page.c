@@ -207,6 +207,26 @@ START_TEST(waiting_page_with_progress)
 }
 END_TEST
 
+static void *
+no_block(size_t size)
+{
+	(void)size;
+	return NULL;
+}
+
+/* It is made from the task itself: no document is needed on the way. */
+START_TEST(waiting_page_needs_no_document)
+{
+	const struct view_progress p = { 42, "page 3" };
+
+	json_set_alloc_funcs(no_block, free);
+	wait_page("/report/7", &p, CHANGED);
+	json_set_alloc_funcs(malloc, free);
+	is_page(202);
+	body_has("<span id=\"message\">page 3</span>");
+}
+END_TEST
+
 /* Script and style run by a nonce that is another one each time. */
 START_TEST(nonce_is_used_once)
 {
@@ -480,6 +500,7 @@ main(void)
 	tcase_add_test(tc, waiting_page_of_a_running_task);
 	tcase_add_test(tc, waiting_page_of_a_queued_task);
 	tcase_add_test(tc, waiting_page_with_progress);
+	tcase_add_test(tc, waiting_page_needs_no_document);
 	tcase_add_test(tc, nonce_is_used_once);
 	tcase_add_test(tc, foreign_text_is_escaped);
 	tcase_add_test(tc, problem_is_a_page);

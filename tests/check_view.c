@@ -1,5 +1,5 @@
 /*
- * Tests of view.c: each answer is read back with the parser that any client
+ * Tests of view: each answer is read back with the parser that any client
  * of a CGI program would use, and with jansson, and compared with
  * contract.md row by row.
  */

@@ -3,7 +3,8 @@
  * head that goes before a task's own response.
  *
  * Builds answers, sends nothing, knows no sockets.  Programs get JSON, people
- * with a browser pages that say the same (view_page.h).
+ * with a browser pages that say the same (view_page.h).  Which file makes
+ * which answer, view_priv.h says.
  */
 #ifndef DAEMON_MASTER_VIEW_H
 #define DAEMON_MASTER_VIEW_H

@@ -1,5 +1,5 @@
 /*
- * view_info - the document at `<link>/info` (contract.md 3).
+ * view_info - all that is known of a task, at `<link>/info` (contract.md 3).
  *
  * It has the same members in every state; null is what has not happened, or
  * never will.  For a queued task that is the start too, even if it has run
@@ -11,8 +11,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "daemon/master/view_info.h"
 #include "daemon/master/view_json.h"
+#include "daemon/master/view_priv.h"
 #include "ipc/cgires.h"
 
 static void
@@ -142,8 +142,9 @@ tries_document(const struct store_op *op)
 	return list;
 }
 
-json_t *
-view_info_document(const struct task *task, const struct store_op *op,
+/* NULL without memory. */
+static json_t *
+info_document(const struct task *task, const struct store_op *op,
     const struct view_info *info)
 {
 	const struct view_progress *p = info->progress;
@@ -162,4 +163,19 @@ view_info_document(const struct task *task, const struct store_op *op,
 	view_json_set(&doc, "exit", exit_document(task, op));
 	set_text(&doc, "reason", op->outcome.reason);
 	return doc;
+}
+
+int
+view_info(struct answer *a, const struct request *req,
+    const struct task *task, const struct store_op *op,
+    const struct view_info *info)
+{
+	json_t *doc = info_document(task, op, info);
+
+	answer_begin(a, 200);
+	answer_put_task(a, task);
+	answer_put_own(a);
+	answer_json(a, "application/json", doc);
+	json_decref(doc);
+	return answer_end_for(a, req);
 }

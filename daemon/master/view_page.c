@@ -1,5 +1,5 @@
 /*
- * view_page - the documents of view as pages, for people.
+ * view_page - what view says as pages, for people.
  *
  * The pages themselves stand in page/ (view_fill.h).
  */
@@ -16,33 +16,24 @@
 
 #define NUMBER_TEXT	VIEW_NUMBER_TEXT
 
-static const char *
-text_of(const json_t *doc, const char *name)
-{
-	const char *text = json_string_value(json_object_get(doc, name));
-
-	return text != NULL ? text : "";
-}
-
 /* As wait.js writes it. */
 static void
-write_title(char *title, size_t size, bool runs, const json_t *progress)
+write_title(char *title, size_t size, bool runs, const struct view_progress *p)
 {
 	const char *word = runs ? "Running" : "Waiting";
 
-	if (progress == NULL)
+	if (p == NULL)
 		snprintf(title, size, "%s", word);
 	else
-		snprintf(title, size, "%jd%% %s", (intmax_t)json_integer_value(
-		    json_object_get(progress, "percent")), word);
+		snprintf(title, size, "%d%% %s", p->percent, word);
 }
 
 int
-view_page_wait(struct buf *out, const char *nonce, const json_t *doc,
-    int64_t since_ms, int64_t now_ms, int retry_s)
+view_page_wait(struct buf *out, const char *nonce, const struct view_wait *wait)
 {
-	const json_t *progress = json_object_get(doc, "progress");
-	bool runs = strcmp(text_of(doc, "state"), "running") == 0;
+	const struct task *task = wait->task;
+	const struct view_progress *p = wait->progress;
+	bool runs = task->state == TASK_RUNNING;
 	char since[NUMBER_TEXT], now[NUMBER_TEXT], elapsed[NUMBER_TEXT];
 	char retry[NUMBER_TEXT], percent[NUMBER_TEXT], title[2 * NUMBER_TEXT];
 	const struct view_hole holes[] = {
@@ -50,26 +41,25 @@ view_page_wait(struct buf *out, const char *nonce, const json_t *doc,
 		HOLE_RAW("css", view_part_page_css),
 		HOLE_RAW("js", view_part_wait_js),
 		HOLE("title", title),
-		HOLE("path", text_of(doc, "path")),
-		HOLE("link", text_of(doc, "status")),
-		HOLE("state", text_of(doc, "state")),
+		HOLE("path", wait->path),
+		HOLE("link", wait->link),
+		HOLE("state", task_state_names[task->state]),
 		HOLE("words", runs ? "Running" : "Waiting for its turn"),
 		HOLE("since", since),
 		HOLE("now", now),
 		HOLE("retry", retry),
 		HOLE("elapsed", elapsed),
-		HOLE_RAW("hidden", progress != NULL ? "" : " hidden"),
+		HOLE_RAW("hidden", p != NULL ? "" : " hidden"),
 		HOLE("percent", percent),
-		HOLE("message", text_of(progress, "message")),
+		HOLE("message", p != NULL ? p->message : ""),
 	};
 
-	snprintf(since, sizeof(since), "%jd", (intmax_t)since_ms);
-	snprintf(now, sizeof(now), "%jd", (intmax_t)now_ms);
-	snprintf(retry, sizeof(retry), "%d", retry_s);
-	snprintf(percent, sizeof(percent), "%jd", (intmax_t)json_integer_value(
-	    json_object_get(progress, "percent")));
-	write_title(title, sizeof(title), runs, progress);
-	view_fill_elapsed(elapsed, now_ms - since_ms);
+	snprintf(since, sizeof(since), "%jd", (intmax_t)task->changed_ms);
+	snprintf(now, sizeof(now), "%jd", (intmax_t)wait->now_ms);
+	snprintf(retry, sizeof(retry), "%d", wait->retry_s);
+	snprintf(percent, sizeof(percent), "%d", p != NULL ? p->percent : 0);
+	write_title(title, sizeof(title), runs, p);
+	view_fill_elapsed(elapsed, wait->now_ms - task->changed_ms);
 	return view_fill(out, view_part_wait_html, holes, nitems(holes));
 }
 
@@ -118,6 +108,14 @@ put_facts(struct buf *out, const json_t *doc)
 		if (!has_its_place(name) && put_fact(out, name, value))
 			return -1;
 	return buf_add(out, "", 1);
+}
+
+static const char *
+text_of(const json_t *doc, const char *name)
+{
+	const char *text = json_string_value(json_object_get(doc, name));
+
+	return text != NULL ? text : "";
 }
 
 int
