@@ -59,8 +59,12 @@ class Browser:
             "download.default_directory": self.downloads,
             "profile.managed_default_content_settings.javascript": 1 if javascript else 2})
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        self.driver = webdriver.Chrome(service=Service(DRIVER, log_path=os.devnull),
-                                       options=options)
+        try:
+            self.driver = webdriver.Chrome(service=Service(DRIVER, log_path=os.devnull),
+                                           options=options)
+        except Exception:
+            shutil.rmtree(self.dir, ignore_errors=True)
+            raise
         self.driver.set_page_load_timeout(60)
         self.events, self.complaints = [], []
 

@@ -21,7 +21,7 @@ def apache(start_server):
 
 @pytest.fixture
 def daemon(make, apache, window):
-    yield make(routes=ROUTES, control_peers=("www-data",) if ROOT else (),
+    yield make(routes=ROUTES, control_peers=("www-data",) if ROOT else None,
                run_as="nobody" if ROOT else None, drain=1)
     for b in window.all.values():
         b.leave()

@@ -58,6 +58,7 @@ class Crash:
         self.nkeys = 0
         self.epoch = 0              # odd: the master is, or may be, down
         self.deaths = 0
+        self.family = set()     # pids of launchers, masters, workers that were seen
         self.kills_since_start = 0
         self.resting = threading.Event()
         self.over = threading.Event()
@@ -246,6 +247,8 @@ class Crash:
             with contextlib.suppress(OSError), open(f"/proc/{pid}/comm") as f:
                 return f.read().startswith(("deferd", "task")) and (
                     harness.alive(pid) or len(os.listdir(f"/proc/{pid}/task")) > 1)
+        except PermissionError:     # we are not root, and they are not dumpable
+            return int(pid) in self.family and harness.alive(pid)
         except OSError:
             pass
         return False
@@ -253,6 +256,7 @@ class Crash:
     def victims(self, kind):
         d, rng = self.daemon, self.rng
         master, workers = d.children("deferd-master"), d.workers()
+        self.family |= {d.launcher(), *master, *workers}
         one = [rng.choice(workers)] if workers else []
         pids = {"all": [d.launcher(), *master, *workers], "launcher": [d.launcher()],
                 "master": master, "worker": one, "workers": workers,
@@ -469,15 +473,10 @@ class Crash:
             self.world.close()
 
     def told(self, log):
-        """Of the tasks that are at fault, who died meanwhile, and the last lines."""
+        """Of the tasks that are at fault; who died and what went wrong; and the last lines."""
         words = set(re.findall(r"\b[0-9a-f]{32}\b", "".join(self.faults)))
-        kept = []
-        for n, line in enumerate(log):
-            if n >= len(log) - 40 or any(word in line for word in words):
-                kept.append(line)
-            elif kept and ("-died" in line or "-killed" in line):
-                kept.append(line)
-        return kept[:200]
+        words |= {"-died", "-killed", ": error: "}
+        return [line for line in log[:-40] if any(word in line for word in words)][-200:] + log[-40:]
 
     def check_log(self):
         """Nobody but us has killed anybody."""

@@ -40,18 +40,11 @@ said(const char *name, long result)
 #define TRY(name, ...)	said(#name, syscall(SYS_##name, ##__VA_ARGS__))
 #define AS(name, call)	said(name, (long)(intptr_t)(call))
 
+/* By the last of its filters: one that nobody needs is refused. */
 static bool
 is_filtered(void)
 {
-	char line[256];
-	bool found = false;
-	FILE *f = fopen("/proc/thread-self/status", "r");
-
-	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
-		found = found || strcmp(line, "Seccomp:\t2\n") == 0;
-	if (f != NULL)
-		fclose(f);
-	return found;
+	return syscall(SYS_personality, 0xffffffffUL) == -1;
 }
 
 /* A child is none of ours: it ends before it is one. */

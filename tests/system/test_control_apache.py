@@ -11,7 +11,7 @@ from client import until
 from harness import ROOT, WORKER_USER
 
 HTML = "Accept: text/html"
-CONTROL_PEERS = ("www-data",) if ROOT else ()
+CONTROL_PEERS = ("www-data",) if ROOT else None
 TASK_USER = "nobody" if ROOT else WORKER_USER     # not that of Apache, as the file says
 
 

@@ -7,6 +7,7 @@ import glob
 import os
 import re
 import shutil
+import subprocess
 from collections import Counter
 
 import pytest
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.skipif(SANITIZED, reason="one checker at a time")
 # Without a door for a debugger: the launcher makes its files as root, and one that has
 # become another user may not open them, which valgrind would call a finding.
 FLAGS = "-q --vgdb=no --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite " \
-        "--show-leak-kinds=definite --track-fds=yes --num-callers=20"
+        "--show-leak-kinds=definite --num-callers=20"
 INLINE, THREADS = 1024, 2
 # Where launcher and worker open what the kernel closes for them, and how much of it there is.
 LIFELONG = {"open_signals": 1, "open_data_socket": 1, "open_control_socket": 1, "settings_read": 1,
@@ -30,6 +31,17 @@ LARGE = b"x" * (8 * INLINE)
 SAYS = "printf 'Content-Type: text/plain\\nETag: \"1\"\\n\\n'; echo said >&2; echo hello\n"
 
 
+def version():
+    """(3, 19), for one."""
+    said = subprocess.run(["valgrind", "--version"], stdout=subprocess.PIPE, text=True, check=True)
+    return tuple(map(int, re.search(r"(\d+)\.(\d+)", said.stdout).groups()))
+
+
+def descriptors(name):
+    """Since it knows of numbers closed twice, it is wrong about threads with tables of their own."""
+    return "no" if name == "deferd-worker" and version() >= (3, 21) else "yes"
+
+
 class Watched:
     """Puts valgrind before a program of each name, and reads what it says."""
 
@@ -37,7 +49,8 @@ class Watched:
         self.world, self.folder = world, world.path("valgrind")
         os.mkdir(self.folder)
         for name in ("deferd", "deferd-master", "deferd-worker"):
-            world.write(f"#!/bin/sh\nexec valgrind {FLAGS} --log-file={self.log(name)}.%p "
+            world.write(f"#!/bin/sh\nexec valgrind {FLAGS} --track-fds={descriptors(name)} "
+                        f"--log-file={self.log(name)}.%p "
                         f'{world.path("bin", name)} "$@"\n', "valgrind", name, mode=0o755)
         monkeypatch.setattr(Daemon, "command", lambda d, *options: [
             os.path.join(self.folder, "deferd"), *options])
