@@ -7,6 +7,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,21 @@
 #define NO_JOBS_HERE	404	/* the control socket answers, so one is in */
 #define DAEMON_UID	1	/* "daemon" and "nobody", as they are anywhere */
 #define NOBODY_UID	65534
+
+/* The directory of users, which may be out of reach. */
+static bool nobody_answers;
+
+struct passwd *
+getpwnam(const char *name)
+{
+	static struct passwd pw;
+	static char texts[4096];
+	struct passwd *found = NULL;
+
+	if (!nobody_answers)
+		(void)getpwnam_r(name, &pw, texts, sizeof(texts), &found);
+	return found;
+}
 
 /* As uid: sends a request, and copies what comes back to `out`. */
 static void
@@ -116,6 +132,22 @@ START_TEST(peers_after_a_reload)
 {
 	rig_open("peers = { \"nobody\" }\n");
 	rig_reload("peers = { \"no-such-user\", \"daemon\" }\n");
+	ck_assert_int_eq(answer_to(NOBODY_UID, rig.data_path), 0);
+	ck_assert_int_eq(answer_to(DAEMON_UID, rig.data_path), 202);
+	finish();
+}
+END_TEST
+
+/* The directory of users does not answer: no reason to turn away who was known. */
+START_TEST(peers_that_cannot_be_looked_up)
+{
+	rig_open("peers = { \"nobody\" }\n");
+	nobody_answers = true;
+	rig_reload("peers = { \"nobody\", \"daemon\" }\n");
+	nobody_answers = false;
+	ck_assert_int_eq(answer_to(NOBODY_UID, rig.data_path), 202);
+	ck_assert_int_eq(answer_to(DAEMON_UID, rig.data_path), 0);
+	rig_reload("peers = { \"daemon\" }\n");
 	ck_assert_int_eq(answer_to(NOBODY_UID, rig.data_path), 0);
 	ck_assert_int_eq(answer_to(DAEMON_UID, rig.data_path), 202);
 	finish();
@@ -501,6 +533,7 @@ suite(void)
 		tcase_add_test(t, peers_on_the_data_socket);
 		tcase_add_test(t, peers_on_the_control_socket);
 		tcase_add_test(t, peers_after_a_reload);
+		tcase_add_test(t, peers_that_cannot_be_looked_up);
 		tcase_add_test(t, root_at_the_control_socket);
 	}
 	tcase_add_test(t, own_user_is_welcome);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -22,6 +23,7 @@
 #define ACCEPTS_PER_TURN	4
 #define PAUSE_MS		100	/* after a failure of accept() itself */
 #define PEERS_MAX		32
+#define PEER_NAME		64	/* a longer one is looked up each time */
 #define RESERVE_FDS		128	/* store, workers, jobs, the loop */
 #define FDS_PER_CONN		4	/* the socket or a door's two, two files */
 #define RELEASE_PART		64	/* of those who wait, when it is full */
@@ -33,11 +35,16 @@ enum listener_state {
 	LISTENER_CLOSED
 };
 
+struct peer {
+	char		 name[PEER_NAME];
+	uid_t		 uid;
+};
+
 struct listener {
 	struct server	*server;
 	int		 fd;		/* owned, or -1 */
 	enum listener_state state;
-	uid_t		 peers[PEERS_MAX];
+	struct peer	 peers[PEERS_MAX];
 	size_t		 npeers;
 	bool		 is_control;
 	struct event	*event;
@@ -223,7 +230,7 @@ static bool
 may_connect(const struct listener *l, uid_t uid)
 {
 	for (size_t i = 0; i < l->npeers; i++)
-		if (l->peers[i] == uid)
+		if (l->peers[i].uid == uid)
 			return true;
 	return uid == geteuid() || (l->is_control && uid == 0);
 }
@@ -409,19 +416,49 @@ server_hurry(struct server *s)
 
 /* --- the whole ------------------------------------------------------------- */
 
+static const struct peer *
+find_peer(const struct listener *l, const char *name)
+{
+	for (size_t i = 0; i < l->npeers; i++)
+		if (strcmp(l->peers[i].name, name) == 0)
+			return &l->peers[i];
+	return NULL;
+}
+
+/*
+ * Who was known before a reload stays so when he is not found now: there may
+ * be no memory, or his name is with a service that the jail keeps us from.
+ */
+static bool
+look_up(const struct listener *l, const char *name, struct peer *found)
+{
+	const struct passwd *pw = getpwnam(name);
+	const struct peer *before = find_peer(l, name);
+
+	if (pw == NULL && before == NULL) {
+		log_warn("peer-unknown user=%s", name);
+		return false;
+	}
+	if (pw == NULL)
+		log_warn("peer-not-found user=%s uid=%ld", name,
+		    (long)before->uid);
+	found->uid = pw != NULL ? pw->pw_uid : before->uid;
+	snprintf(found->name, sizeof(found->name), "%s", name);
+	return true;
+}
+
 static void
 learn_peers(struct listener *l, char **name)
 {
-	l->npeers = 0;
-	for (; name != NULL && *name != NULL; name++) {
-		struct passwd *pw = getpwnam(*name);
+	struct peer found[PEERS_MAX];
+	size_t n = 0;
 
-		if (pw == NULL)
-			log_warn("peer-unknown user=%s", *name);
-		else if (l->npeers < PEERS_MAX)
-			l->peers[l->npeers++] = pw->pw_uid;
-	}
+	for (; name != NULL && *name != NULL && n < PEERS_MAX; name++)
+		if (look_up(l, *name, &found[n]))
+			n++;
 	endpwent();
+	memcpy(l->peers, found, n * sizeof(*found));
+	l->npeers = n;
 }
 
 void
