@@ -130,6 +130,7 @@ on_ready(struct keeper *k)
 	if (!k->master_ready)
 		log_info("serving socket=%s", k->places.listen.path);
 	k->master_ready = true;
+	k->stillborn = 0;
 	if (k->state == KEEPER_STARTING) {
 		keeper_set_state(k, KEEPER_SERVING);
 		leave_terminal(k);

@@ -71,6 +71,7 @@ struct keeper {
 	pid_t		 master;	/* 0: none */
 	bool		 master_ready;	/* it has said so */
 	bool		 left_backlog;	/* it was told that another one comes */
+	unsigned int	 stillborn;	/* in a row: died and had never been ready */
 	int64_t		 master_started_ms;
 	struct link	 link;
 	struct backoff master_backoff;

@@ -11,6 +11,13 @@
 
 #include "daemon/log.h"
 
+/*
+ * What has kept so many masters in a row from ever being ready does not pass by
+ * itself (some 7 s of backoff).  While there is a socket to connect to, doors
+ * hand over and their clients wait; when it is gone they say 503.
+ */
+#define STILLBORN_MAX	8
+
 void
 keeper_drop_worker(struct keeper *k, struct keeper_worker **wp)
 {
@@ -100,6 +107,9 @@ master_died(struct keeper *k)
 	} else if (k->state == KEEPER_RESTARTING) {
 		keeper_set_state(k, KEEPER_SERVING);
 		kill_workers(k);
+	} else if (!k->master_ready && ++k->stillborn == STILLBORN_MAX) {
+		log_error("giving-up masters=%u", k->stillborn);
+		keeper_end(k, 1);
 	} else {
 		backoff_died(&k->master_backoff, k->master_started_ms,
 		    keeper_now_ms());

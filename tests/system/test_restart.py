@@ -383,6 +383,28 @@ def test_killed_together_and_started_at_once(make):
 
 
 @durable
+def test_masters_that_cannot_serve_any_more(lasting, world):
+    """daemon down: the door says 503.  One that will not come up again is down, and ends"""
+    d = lasting(routes=ROUTES)
+    world.write("#!/bin/sh\nexit 1\n", "bin", "deferd-master.bad", mode=0o755)
+    master, program = d.master(), world.path("bin", "deferd-master")
+    os.rename(program, program + ".good")
+    os.rename(program + ".bad", program)
+    try:
+        os.kill(master, signal.SIGKILL)
+        assert d.process.wait(60) == 1
+    finally:
+        os.rename(program + ".good", program)
+    d.process = None
+    assert "giving-up masters=8" in d.log()
+    done = subprocess.run([world.door], env=door_env(d.socket, "GET", "/answer/1", d.mount),
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=30)
+    assert parse_cgi(done.stdout).status == 503
+    d.start()
+    assert d.wait(d.submit("/answer/2")).status == 200
+
+
+@durable
 def test_stop_in_the_middle_of_a_restart(lasting):
     """Whatever the moment: who got in is answered, who did not was refused, and the end is clean"""
     d = lasting(routes=ROUTES, workers=1)
