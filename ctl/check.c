@@ -25,7 +25,7 @@ show(const char *report)
 		putchar('\n');
 }
 
-/* A large store takes its time. */
+/* A large store takes its time.  Neither sound nor not: it cannot be read. */
 static int
 ask(const struct ctl *ctl, bool as_json)
 {
@@ -38,7 +38,8 @@ ask(const struct ctl *ctl, bool as_json)
 
 	sound = doc_at(doc, "sound");
 	report = doc_text(doc, "report");
-	if (code == EXIT_DONE && (!json_is_boolean(sound) || report == NULL)) {
+	if (code == EXIT_DONE && (report == NULL ||
+	    (!json_is_boolean(sound) && !json_is_null(sound)))) {
 		ctl_say("the daemon's answer makes no sense");
 		code = EXIT_AWAY;
 	} else if (code == EXIT_DONE) {

@@ -593,6 +593,16 @@ def test_check(daemon, ctl):
     assert ctl.json("check")["sound"] is True
 
 
+def test_check_that_cannot_look(world, make, ctl):
+    """neither sound nor damaged: it says what it has seen, and that is not 0"""
+    path = world.path("out", "moved.db")
+    make(store=f"sqlite:{path}")
+    os.rename(path, path + ".elsewhere")
+    done = ctl.run("check")
+    os.rename(path + ".elsewhere", path)
+    assert done.returncode == NO and "No such file" in done.stdout, done
+
+
 def test_check_finds_damage(world, make, ctl):
     """1, and the report says what"""
     d = make(store=f"sqlite:{world.path('out', 'check.db')}", inline="1K", max_body="10M")
