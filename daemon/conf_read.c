@@ -439,7 +439,13 @@ read_text(char *text, size_t len)
 	reader->top = cfg;
 	if (cfg_parse_buf(cfg, text) == CFG_SUCCESS)
 		rc = finish();
-	cfg_free(cfg);
+	/*
+	 * Who fails and has nothing to say had no memory.  libconfuse (3.3) leaves
+	 * a section behind then that is freed and still in its tree: that tree is
+	 * lost, for cfg_free() would not come back from it.
+	 */
+	if (rc == 0 || reader->error[0] != '\0')
+		cfg_free(cfg);
 	return rc;
 }
 
