@@ -450,7 +450,7 @@ look_up(const struct listener *l, const char *name, struct peer *found)
 static void
 learn_peers(struct listener *l, char **name)
 {
-	struct peer found[PEERS_MAX];
+	struct peer found[PEERS_MAX] = { 0 };
 	size_t n = 0;
 
 	for (; name != NULL && *name != NULL && n < PEERS_MAX; name++)
