@@ -81,6 +81,23 @@ worker_died(struct keeper *k, struct keeper_worker *w)
 	keeper_drop_worker(k, &w);
 }
 
+/* One that served, or is one of a few that could not, has a successor. */
+static void
+succeed_master(struct keeper *k)
+{
+	if (!k->master_ready)
+		k->stillborn++;
+	if (k->stillborn >= STILLBORN_MAX) {
+		log_error("giving-up masters=%u", k->stillborn);
+		keeper_end(k, 1);
+		return;
+	}
+	backoff_died(&k->master_backoff, k->master_started_ms,
+	    keeper_now_ms());
+	notify(&k->notify, "STATUS=The master has died");
+	kill_workers(k);
+}
+
 static void
 master_died(struct keeper *k)
 {
@@ -107,14 +124,8 @@ master_died(struct keeper *k)
 	} else if (k->state == KEEPER_RESTARTING) {
 		keeper_set_state(k, KEEPER_SERVING);
 		kill_workers(k);
-	} else if (!k->master_ready && ++k->stillborn == STILLBORN_MAX) {
-		log_error("giving-up masters=%u", k->stillborn);
-		keeper_end(k, 1);
 	} else {
-		backoff_died(&k->master_backoff, k->master_started_ms,
-		    keeper_now_ms());
-		notify(&k->notify, "STATUS=The master has died");
-		kill_workers(k);
+		succeed_master(k);
 	}
 }
 
