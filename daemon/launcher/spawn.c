@@ -129,9 +129,8 @@ lay_bare(void)
 
 /*
  * A task takes its turn like everybody, but pushes nobody aside when it wakes:
- * who accepts, and the web server, are waited for; it is not.  Without that
- * each task costs two more changes of process than it needs (bench row 3).
- * An administrator's own choice stays.
+ * who accepts, and the web server, are waited for; it is not.  What that is
+ * worth stands in bench/README.md.  An administrator's own choice stays.
  */
 static void
 yield_to_others(void)
