@@ -25,9 +25,9 @@
 #include "daemon/request.h"
 #include "daemon/worker/env.h"
 #include "daemon/worker/fdtable.h"
-#include "daemon/worker/rlimit.h"
 #include "daemon/worker/progress.h"
 #include "daemon/worker/response.h"
+#include "daemon/worker/rlimit.h"
 #include "daemon/worker/tail.h"
 
 #define JOB_ID_TEXT	(2 * TASK_ID_BYTES + 1)

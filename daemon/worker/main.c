@@ -178,9 +178,8 @@ worker_init(struct worker *w, const struct options *o)
 	if (module != NULL) {
 		module_open(&w->module, module);
 		module_catch_crashes();
-	} else {
+	} else
 		close_memory();
-	}
 	fdtable_open(&world.fds, module == NULL);
 	rlimit_keep(&world.limits);
 	world.null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
