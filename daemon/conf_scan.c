@@ -27,6 +27,7 @@ struct scan {
 	unsigned int	 open_line[DEPTH_MAX];
 	bool		 is_list[DEPTH_MAX];
 	char		 last;		/* 'w'ord, a quote, or the sign itself */
+	bool		 is_value;	/* that word or text: of a setting */
 	unsigned int	 bad_line;
 	char		*why;
 };
@@ -85,8 +86,16 @@ scan_escape(struct scan *s, char quote)
 static bool
 at_name(const struct scan *s)
 {
-	return s->last == '\0' || s->last == '}' ||
+	return s->last == '\0' || s->last == '}' || s->is_value ||
 	    (s->last == '{' && !s->is_list[s->depth - 1]);
+}
+
+/* The end of a word or a text. */
+static void
+scan_end(struct scan *s, char what)
+{
+	s->is_value = s->last == '=';
+	s->last = what;
 }
 
 static int
@@ -112,8 +121,16 @@ scan_text(struct scan *s, char quote)
 		return bad(s, quote == '"' ?
 		    "expected a \" at the end of the text, got the end of the line" :
 		    "expected a ' at the end of the text, got the end of the line");
-	s->last = quote;
+	scan_end(s, quote);
 	return 0;
+}
+
+static void
+scan_word(struct scan *s)
+{
+	while (s->end - s->p > 1 && is_word(s->p[1]))
+		s->p++;
+	scan_end(s, 'w');
 }
 
 static int
@@ -148,6 +165,7 @@ scan_sign(struct scan *s)
 	if (*s->p == '}' && scan_close(s) == -1)
 		return -1;
 	s->last = *s->p;
+	s->is_value = false;
 	return 0;
 }
 
@@ -171,7 +189,7 @@ scan_one(struct scan *s)
 	} else if (c == '"' || c == '\'') {
 		return scan_text(s, c);
 	} else if (is_word(c)) {
-		s->last = 'w';
+		scan_word(s);
 	} else if (c != '\0' && strchr("=,{}", c) != NULL) {
 		return scan_sign(s);
 	} else if (c != ' ' && c != '\t') {
