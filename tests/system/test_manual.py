@@ -11,6 +11,7 @@ import subprocess
 
 import pytest
 
+from client import until
 from harness import BUILD, MASTER_USER, SOURCE, find_build
 from house import House
 
@@ -356,6 +357,8 @@ def run_example(house, kind, body, before):
         if not re.search(r"^[#$] deferd( -f.*)?$", body, re.M):
             house.converse("# systemctl start deferd")
         house.converse(body)
+        if body.rstrip().endswith("&"):     # it is there when it answers, not when it was started
+            until(lambda: house.say("deferctl ping")[1] == 0, "what was started answers")
     else:
         assert kind[0] == "sh", f"@test {kind}?"
     return ""
