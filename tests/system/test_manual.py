@@ -95,16 +95,6 @@ def test_cross_references(page):
     assert ours and {f"{name}.{number}" for name, number in ours} <= set(PAGES)
 
 
-def test_installed_files():
-    """The documents and examples that the pages name are installed."""
-    with open(os.path.join(SOURCE, "Makefile.am")) as f:
-        lists = " ".join(re.findall(r"^dist_(?:doc|examples)_\w+ = ((?:.*\\\n)*.*)", f.read(), re.M))
-    for page in PAGES:
-        with open(os.path.join(SOURCE, "doc", page + ".in")) as f:
-            for name in re.findall(r"@docdir@/([\w./-]*\w)(?![\w./-])", f.read()):
-                assert name == "examples" or os.path.basename(name) in lists, (page, name)
-
-
 # ---- as the program ----------------------------------------------------------
 
 
