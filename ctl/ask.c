@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -7,6 +8,7 @@
 #include "ctl/ask.h"
 #include "ctl/doc.h"
 #include "ctl/text.h"
+#include "ipc/nitems.h"
 
 #define BODY_MAX	(256u << 20)	/* bytes of a document */
 #define PROBLEM_MAX	(64u << 10)
@@ -265,13 +267,45 @@ find_id(const struct ctl *ctl, const char *digits, char id[ASK_ID_TEXT])
 	return code;
 }
 
+/* What stands before `tail`, if that is the end of it: so many bytes. */
+static size_t
+before(const char *tail, const char *s, size_t len)
+{
+	size_t n = strlen(tail);
+
+	return len >= n && memcmp(s + len - n, tail, n) == 0 ? len - n : len;
+}
+
+/*
+ * The last part of a link, in lower case, as far as digits[] goes: without
+ * what an address line has behind it, and the page of the task it stands for.
+ */
+static void
+last_part(const char *link, char digits[ASK_ID_TEXT + 1])
+{
+	static const char *const pages[] = { "/info", "/log", "/cancel" };
+	size_t end = strcspn(link, "?#"), whole, from, n = 0;
+
+	while (end > 0 && link[end - 1] == '/')
+		end--;
+	whole = end;
+	for (size_t i = 0; i < nitems(pages) && end == whole; i++)
+		end = before(pages[i], link, whole);
+	for (from = end; from > 0 && link[from - 1] != '/'; from--)
+		;
+	while (from < end && n < ASK_ID_TEXT)
+		digits[n++] = (char)tolower((unsigned char)link[from++]);
+	digits[n] = '\0';
+}
+
 int
 ask_id(const struct ctl *ctl, const char *arg, char id[ASK_ID_TEXT])
 {
-	const char *slash = strrchr(arg, '/');
-	const char *digits = slash != NULL ? slash + 1 : arg;
-	size_t len = strlen(digits);
+	char digits[ASK_ID_TEXT + 1];	/* one too many is one too many */
+	size_t len;
 
+	last_part(arg, digits);
+	len = strlen(digits);
 	if (len < DIGITS_MIN || len > ASK_ID_TEXT - 1 ||
 	    strspn(digits, "0123456789abcdef") != len) {
 		ctl_say("%s: expected the digits of a task, at least the "

@@ -51,9 +51,9 @@ int	ask_copy(struct talk *)
 int	ask_problem(struct talk *, const char *about);
 
 /*
- * The id of a task, from its link, its 32 digits, or the first of them, at
- * least 6: then the daemon says whose they are.  EXIT_NO: nobody's.
- * EXIT_USAGE: several tasks', or these are no digits.  All is said.
+ * The id of a task, from its link as people copy it, its 32 digits, or the
+ * first of them, at least 6: then the daemon says whose they are.  EXIT_NO:
+ * nobody's.  EXIT_USAGE: several tasks', or these are no digits.  All is said.
  */
 int	ask_id(const struct ctl *, const char *arg, char id[ASK_ID_TEXT])
 	__attribute__((warn_unused_result));

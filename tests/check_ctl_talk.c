@@ -370,6 +370,7 @@ END_TEST
 /* --- what an answer means ---------------------------------------------------- */
 
 #define ID	"0123456789abcdef0123456789abcdef"
+#define UPPER	"0123456789ABCDEF0123456789ABCDEF"
 #define OK	"Status: 200 OK\r\n\r\n"
 #define NAMED	"{\"id\":\"" ID "\"},"
 
@@ -441,24 +442,47 @@ START_TEST(whose_id_begins_so)
 	char id[ASK_ID_TEXT] = "";
 
 	daemon_starts(1, found[_i].answer, 9999, false);
-	ck_assert_int_eq(ask_id(&ctl, "abcdef", id), found[_i].code);
+	ck_assert_int_eq(ask_id(&ctl, _i % 2 == 0 ? "abcdef" :
+	    "http://a.example/jobs/status/ABCdef/?x", id), found[_i].code);
 	ck_assert_str_eq(id, found[_i].code == EXIT_DONE ? ID : "");
 	complains(found[_i].complaint);
 }
 END_TEST
 
+/* As people copy it, from a log or an address line. */
+static const char *const pasted[] = {
+	ID, "/jobs/status/" ID, "http://localhost/jobs/status/" ID,
+	UPPER, "https://a.example/jobs/status/" UPPER "/",
+	ID "/", "/" ID "//", ID "?", ID "#", ID "/?a=b/c#d",
+	"/jobs/status/" ID "?next=/a/0123456789", "/jobs/status/" ID "#/a?b",
+	"/jobs/status/" ID "/info", "/status/" ID "/log?x", ID "/cancel/",
+	"/status/" ID "/info#status",
+};
+
 /* Nobody is asked. */
 START_TEST(an_id_is_known_by_itself)
 {
-	static const char *const wrong[] = { "", "abcde", "xyzxyz", ID "0", "/" };
-	char id[ASK_ID_TEXT];
+	char id[ASK_ID_TEXT] = "";
 
-	ck_assert_int_eq(ask_id(&ctl, ID, id), EXIT_DONE);
-	ck_assert_int_eq(ask_id(&ctl, "/jobs/status/" ID, id), EXIT_DONE);
+	ck_assert_int_eq(ask_id(&ctl, pasted[_i], id), EXIT_DONE);
 	ck_assert_str_eq(id, ID);
 	complains("");
-	for (int i = 0; i < N(wrong); i++)
-		ck_assert_int_eq(ask_id(&ctl, wrong[i], id), EXIT_USAGE);
+}
+END_TEST
+
+static const char *const no_ids[] = {
+	"", "/", "//", "?", "#", "abcde", "abcde/", "abcde?f", "xyzxyz", ID "0",
+	ID "-", " " ID, "/info", "/status/info", ID "/info/info", ID "/other",
+	ID "/Info", ID "/log/info", ID "/status", "/status/?id=" ID, "info",
+	"abcdefinfo",
+};
+
+START_TEST(what_is_no_id_is_said)
+{
+	char id[ASK_ID_TEXT] = "";
+
+	ck_assert_int_eq(ask_id(&ctl, no_ids[_i], id), EXIT_USAGE);
+	ck_assert_str_eq(id, "");
 	complains("expected the digits of a task");
 }
 END_TEST
@@ -523,7 +547,8 @@ main(void)
 	tcase_add_test(tc, no_memory_is_the_end);
 	tc = suite_case(s, "ask", setup_ask, teardown_ask);
 	tcase_add_loop_test(tc, whose_id_begins_so, 0, N(found));
-	tcase_add_test(tc, an_id_is_known_by_itself);
+	tcase_add_loop_test(tc, an_id_is_known_by_itself, 0, N(pasted));
+	tcase_add_loop_test(tc, what_is_no_id_is_said, 0, N(no_ids));
 	tcase_add_loop_test(tc, a_page_of_tasks, 0, N(page));
 	return suite_run(s);
 }
