@@ -1,5 +1,5 @@
 """
-Real web servers, each in its own directory on a port it found free.
+Real web servers, each in its own directory on a port of its own.
 
 What makes a server serve deferd is never written here: it is the snippet in
 examples/, with only the mount, the door and the socket replaced.  Each server
@@ -24,10 +24,19 @@ USERS = ("alice", "bob")        # their passwords are their names
 WEB_USER = "www-data" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
 
 
+reserved = []
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """
+    One that stays ours, though nobody listens there yet: the kernel gives it to nobody else while
+    it is bound, but for who names it and sets SO_REUSEADDR, as web servers do.
+    """
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", 0))
+    reserved.append(s)
+    return s.getsockname()[1]
 
 
 def program(name):
@@ -79,19 +88,17 @@ class Server:
         os.makedirs(self.dir, exist_ok=True)
         if os.geteuid() == 0:
             shutil.chown(self.dir, WEB_USER)
-        for _ in range(5):
-            self.port = free_port()
-            self.url = f"http://127.0.0.1:{self.port}"
-            with open(os.path.join(self.dir, "server.conf"), "w") as f:
-                f.write(self.config())
-            with open(os.path.join(self.dir, "output"), "wb") as out:
-                self.process = subprocess.Popen(
-                    self.command(), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                    cwd=self.dir, start_new_session=True)
-            until(lambda: self.process.poll() is not None or self.ready(), f"{self.name} is up")
-            if self.process.poll() is None:
-                return self
-        raise AssertionError(f"{self.name} does not start: {self.tail()}")
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        with open(os.path.join(self.dir, "server.conf"), "w") as f:
+            f.write(self.config())
+        with open(os.path.join(self.dir, "output"), "wb") as out:
+            self.process = subprocess.Popen(
+                self.command(), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                cwd=self.dir, start_new_session=True)
+        until(lambda: self.process.poll() is not None or self.ready(), f"{self.name} is up")
+        assert self.process.poll() is None, f"{self.name} does not start: {self.tail()}"
+        return self
 
     def ready(self):
         try:
