@@ -6,6 +6,7 @@ Nothing outside this directory is touched, and at the end nothing of it is
 left: no file, no process.
 """
 
+import contextlib
 import os
 import pwd
 import re
@@ -119,9 +120,11 @@ class World:
         return found
 
     def close(self):
-        """Ends everything; what should have ended by itself is an error."""
+        """Ends everything; what does not end by itself then is an error."""
         for d in self.daemons:
             d.kill()
+        with contextlib.suppress(AssertionError):       # a signal is not yet a death
+            until(lambda: not self.processes(), "all have ended", 10)
         left = self.processes()
         for pid in left:
             try:
