@@ -222,10 +222,10 @@ class Daemon:
             return False
 
     def log(self):
-        """What was logged since the last start."""
+        """What was logged since the last start: whole lines, of the last one a part may be there."""
         with open(self.log_path, "rb") as f:
             f.seek(self.log_start)
-            return f.read().decode(errors="replace")
+            return f.read().rpartition(b"\n")[0].decode(errors="replace") + "\n"
 
     def check_sanitizers(self):
         """What a sanitizer has to say, it says in the log."""
