@@ -786,7 +786,7 @@ START_TEST(a_damaged_file_is_refused)
 	ck_assert_int_eq(truncate(path, 0), 0);
 	snprintf(wal, sizeof(wal), "%s-wal", path);
 	run("echo log >%s", wal);
-	check_refused("is empty, but its -wal is not");
+	check_refused("is empty, but not its -wal");
 	ck_assert_int_eq(access(wal, F_OK), 0);
 }
 END_TEST
@@ -2137,6 +2137,72 @@ START_TEST(a_path_that_cannot_be)
 }
 END_TEST
 
+/* Leaves what a deferd that was killed leaves. */
+static void
+be_killed(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		open_db();
+		fill();
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+}
+
+/* No new one is made where one has been: what is left of it may be of use. */
+START_TEST(a_database_that_is_not_there)
+{
+	static const char *const how[] = {
+		"rm %s/tasks.db", ": >%s/tasks.db", "rm %s/tasks.db*",
+		"cd %s && : >tasks.db && rm tasks.db-wal",
+	};
+	char command[160];
+
+	be_killed();
+	snprintf(command, sizeof(command), how[_i], home);
+	run("%s", command);
+	check_refused(_i % 2 == 0 ? "tasks.db is missing, but not " :
+	    "tasks.db is empty, but not ");
+	ck_assert_ptr_nonnull(strstr(error, _i < 2 ? "its -wal:" : spool));
+	check_refused("but");			/* as often as one tries */
+	ck_assert_int_eq(access(path, F_OK), _i % 2 == 0 ? -1 : 0);
+	ck_assert_int_eq(count_files(spool), 2);
+	run("rm -rf %s %s*", spool, path);
+	ck_assert_int_eq(times_said("store-new path="), 1);
+	open_db();
+	close_db();
+	open_db();
+	close_db();
+	ck_assert_int_eq(times_said("store-new path="), 2);
+}
+END_TEST
+
+/* Nobody knows what is in it, so it is not new. */
+START_TEST(a_spool_that_cannot_be_read)
+{
+	struct rlimit before, l;
+	int fd;
+
+	if (in_valgrind())
+		return;			/* it keeps some for itself */
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	fd = dup(said);
+	close(fd);
+	l = before;
+	l.rlim_cur = (rlim_t)fd + 2;	/* for both locks */
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &l), 0);
+	check_refused("is missing, but not ");
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	ck_assert_int_eq(access(path, F_OK), -1);
+	open_db();
+	close_db();
+}
+END_TEST
+
 /* Beside an emptied database its log is left alone, but one without a byte. */
 START_TEST(an_empty_log)
 {
@@ -2298,7 +2364,9 @@ START_TEST(a_check_that_cannot_be)
 	open_db();
 	fill();
 	run("mv %s %s.away", path, path);
-	fail_a_commit();
+	sqlite_db_fault(db, db->writer, "test", SQLITE_IOERR);
+	while (db->check_running)
+		usleep(1000);
 	ck_assert(was_said("store-unchecked"));
 	run("mv %s.away %s", path, path);
 	fail_a_commit();
@@ -2353,6 +2421,169 @@ START_TEST(a_log_that_goes)
 	ck_assert_int_gt(db->wal_pages, before);
 	store_sqlite.tidy(db);		/* nothing is left to such a log */
 	ck_assert_int_eq(db->wal_tried, db->wal_pages);
+	check_model(db);
+	close_db();
+}
+END_TEST
+
+/*
+ * Moved, deleted, or another one in its place: nothing is promised that a new
+ * start would not find, what is there can be read, and it is said once.
+ */
+START_TEST(a_database_that_goes)
+{
+	static const char *const how[] = {
+		"mv %s/tasks.db %s/away.db", "rm %s/tasks.db; : %s",
+		"cp %s/tasks.db %s/new.db; cd %s; mv tasks.db away.db; "
+		"mv new.db tasks.db",
+	};
+	struct store_room room = { 0 };
+	char command[320];
+	int i;
+
+	open_db();
+	fill();
+	ck_assert(!was_said("store-gone"));
+	snprintf(command, sizeof(command), how[_i], home, home, home);
+	run("%s", command);
+	for (i = 0; i < 2; i++) {
+		ck_assert_int_eq(go(op_insert(TASK_QUEUED, message_text("x"))),
+		    STORE_FAILED);
+		ck_assert_int_eq(go(op_move(0, TASK_RUNNING)), STORE_FAILED);
+		ck_assert_int_eq(go(op_remove(1)), STORE_FAILED);
+		store_sqlite.tidy(db);
+		store_sqlite.look(db, &room);
+	}
+	ck_assert(was_said("store-gone path="));
+	ck_assert_int_eq(times_said("store-gone"), 1);
+	check_model(db);
+	if (_i == 1) {
+		close_db();
+		return;
+	}
+	run("mv %s/away.db %s", home, path);
+	ck_assert_int_eq(go(op_move(0, TASK_RUNNING)), STORE_OK);
+	ck_assert_int_eq(go(op_insert(TASK_QUEUED, message_text("again"))),
+	    STORE_OK);
+	ck_assert_int_eq(times_said("store-back path="), 1);
+	ck_assert_int_eq(times_said("store-gone"), 1);
+	check_model(db);
+	close_db();
+	open_db();
+	check_model(db);
+	close_db();
+}
+END_TEST
+
+/*
+ * Somebody puts a copy in its place, while we run: the log that we leave must
+ * not become part of that, and what we have is whole wherever it is now.
+ */
+START_TEST(a_copy_in_its_place)
+{
+	enum { IDLE, ASKED, HIDDEN, ALL };
+	char sql[160], away[128];
+	int i;
+
+	open_db();
+	for (i = 0; i < 20; i++)
+		go(op_insert(TASK_QUEUED, message_text("before")));
+	snprintf(sql, sizeof(sql), "VACUUM INTO '%s/copy.db'", home);
+	shell(sql);
+	for (i = 0; i < 20; i++)
+		go(op_insert(TASK_QUEUED, message_text("after")));
+	run("cd %s && mv tasks.db away.db && mv copy.db tasks.db", home);
+	if (_i >= ASKED) {
+		ck_assert_int_eq(go(op_insert(TASK_QUEUED, message_text("x"))),
+		    STORE_FAILED);
+		ck_assert(!store_sqlite.tidy(db));
+		ck_assert_int_eq(size_of("-wal"), 0);
+	}
+	if (_i == HIDDEN)		/* a crash */
+		run("mkdir %s && cp %s %s-wal %s/", crash, path, path, crash);
+	close_db();
+	snprintf(away, sizeof(away), "%s/away.db", home);
+	ck_assert_int_eq(ask(away, "SELECT count(*) FROM tasks"), 40);
+	if (_i == HIDDEN)
+		run("cp %s/* %s/", crash, home);
+	open_db();
+	ck_assert_int_eq(ask(path, "SELECT count(*) FROM tasks"), 20);
+	ck_assert_int_eq(ask(path, "SELECT count(*) FROM "
+	    "pragma_integrity_check WHERE integrity_check = 'ok'"), 1);
+	close_db();
+}
+END_TEST
+
+/* What is promised must be where the next start looks for it. */
+START_TEST(a_spool_that_goes)
+{
+	struct message m = MESSAGE_EMPTY;
+	struct body b = BODY_EMPTY;
+
+	open_db();
+	fill();
+	ck_assert_int_eq(store_sqlite.spool_create(db, &b), 0);
+	run("mv %s %s.away && mkdir %s", spool, spool, spool);
+	ck_assert_int_eq(store_sqlite.spool_sync(db, &b), -1);
+	ck_assert_int_eq(errno, ENOENT);
+	ck_assert(was_said("store-gone path="));
+	ck_assert(was_said("/spool"));
+	ck_assert_int_eq(go(op_insert(TASK_QUEUED, message_text("small"))),
+	    STORE_OK);
+	check_model(db);
+	run("rmdir %s && mv %s.away %s", spool, spool, spool);
+	ck_assert_int_eq(store_sqlite.spool_sync(db, &b), 0);
+	ck_assert_int_eq(times_said("store-back path="), 1);
+	m.body = b;
+	message_fini(&m);
+	close_db();
+}
+END_TEST
+
+/* To us nothing; but who comes from now on does not see what we do. */
+START_TEST(an_index_that_goes)
+{
+	struct store_room room = { 0 };
+
+	open_db();
+	fill();
+	run("rm %s-shm", path);
+	store_sqlite.look(db, &room);
+	ck_assert(was_said("store-log-gone path="));
+	ck_assert(was_said("tasks.db-shm"));
+	ck_assert_int_eq(go(op_insert(TASK_QUEUED, message_text("x"))),
+	    STORE_OK);
+	check_crash();
+	close_db();
+	open_db();
+	check_model(db);
+	close_db();
+}
+END_TEST
+
+/* Another program holds it: we have patience, but not when we are to end. */
+START_TEST(somebody_who_holds_it)
+{
+	struct timespec began, now;
+	sqlite3 *other;
+
+	open_db();
+	fill();
+	ck_assert_int_eq(sqlite3_open(path, &other), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL,
+	    NULL), SQLITE_OK);
+	clock_gettime(CLOCK_MONOTONIC, &began);
+	if (_i == 1)
+		store_sqlite.leave(db);
+	ck_assert_int_eq(go(op_insert(TASK_QUEUED, message_text("x"))),
+	    STORE_FAILED);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (_i == 0)
+		ck_assert_int_ge(now.tv_sec - began.tv_sec, 4);
+	else
+		ck_assert_int_le(now.tv_sec - began.tv_sec, 3);
+	ck_assert(was_said("database is locked"));
+	sqlite3_close(other);
 	check_model(db);
 	close_db();
 }
@@ -2415,6 +2646,8 @@ add_file(TCase *tc)
 	tcase_add_loop_test(tc, a_table_is_missing, 0, 4);
 	tcase_add_test(tc, a_table_goes);
 	tcase_add_test(tc, a_path_that_cannot_be);
+	tcase_add_loop_test(tc, a_database_that_is_not_there, 0, 4);
+	tcase_add_test(tc, a_spool_that_cannot_be_read);
 	tcase_add_test(tc, an_empty_log);
 	tcase_add_loop_test(tc, the_kernel_refuses, 0, 3);
 	tcase_add_test(tc, a_spool_that_cannot_be);
@@ -2467,6 +2700,11 @@ add_more_faults(TCase *tc)
 	tcase_add_test(tc, a_check_that_cannot_be);
 	tcase_add_test(tc, no_thread_for_a_check);
 	tcase_add_test(tc, a_log_that_goes);
+	tcase_add_loop_test(tc, a_database_that_goes, 0, 3);
+	tcase_add_loop_test(tc, a_copy_in_its_place, 0, 3);
+	tcase_add_test(tc, a_spool_that_goes);
+	tcase_add_test(tc, an_index_that_goes);
+	tcase_add_loop_test(tc, somebody_who_holds_it, 0, 2);
 	tcase_add_test(tc, a_log_that_grows);
 }
 

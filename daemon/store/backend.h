@@ -29,6 +29,9 @@ struct store_backend {
 	/* `where` is what follows "name:" in the setting, or "".  NULL: error. */
 	void		*(*open)(const char *where, const struct conf *,
 			    char *error);
+
+	/* It is to be closed soon: wait for nobody else for long.  NULL: none. */
+	void		 (*leave)(void *);
 	void		 (*close)(void *);
 
 	/* Adds to *bytes and *tasks what is kept, as apply() counts it. */

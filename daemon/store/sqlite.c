@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "daemon/conf.h"
+#include "daemon/log.h"
 #include "daemon/store/sqlite_priv.h"
 
 static int
@@ -55,37 +56,59 @@ lock_take(struct sqlite *s, char *error)
 	return -1;
 }
 
-/*
- * SQLite takes a file without a byte for a new database and deletes its log;
- * no crash leaves that, so somebody has emptied the file.
- */
-static int
-refuse_emptied(struct sqlite *s, char *error)
+/* What there is of an earlier life beside the database; NULL: nothing. */
+static const char *
+what_is_left(const struct sqlite *s)
 {
 	char wal[PATH_MAX];
 	struct stat st;
 
-	if (stat(s->path, &st) < 0)
-		return no_use(s->path, error);
 	(void)snprintf(wal, sizeof(wal), "%s-wal", s->path);	/* as .lock */
-	if (st.st_size > 0 || stat(wal, &st) < 0 || st.st_size == 0)
-		return 0;
-	snprintf(error, CONF_ERROR_MAX, "store: %s is empty, but its -wal "
-	    "is not: restore a copy; or move both and the spool away to begin "
-	    "anew", s->path);
-	return -1;
+	if (stat(wal, &st) == 0 && st.st_size > 0)
+		return "its -wal";
+	return sqlite_spool_is_used(s) != 0 ? s->spool_path : NULL;
+}
+
+/*
+ * No crash leaves less of a database than its first page: somebody has moved,
+ * deleted or emptied it.  SQLite would delete the log beside a new one, and
+ * we what is in the spool.
+ */
+static int
+begin_anew(const struct sqlite *s, const char *is, char *error)
+{
+	const char *left = what_is_left(s);
+
+	if (left) {
+		snprintf(error, CONF_ERROR_MAX, "store: %.180s is %s, but not "
+		    "%.180s: put it back, or restore a copy; or move its -wal "
+		    "and the spool away to begin anew", s->path, is, left);
+		return -1;
+	}
+	log_info("store-new path=%s", s->path);
+	return 0;
 }
 
 /* Requests have secrets in them: the file is nobody else's to read. */
 static int
 file_make(struct sqlite *s, char *error)
 {
-	int fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	struct stat st;
+	int fd;
 
+	if (stat(s->path, &st) < 0) {
+		if (errno != ENOENT)
+			return no_use(s->path, error);
+		if (begin_anew(s, "missing", error) < 0)
+			return -1;
+	} else if (st.st_size == 0 && begin_anew(s, "empty", error) < 0) {
+		return -1;
+	}
+	fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return no_use(s->path, error);
 	close(fd);
-	return refuse_emptied(s, error);
+	return 0;
 }
 
 static int
@@ -121,6 +144,7 @@ writer_open(struct sqlite *s, char *error)
 	    sqlite_schema_open(s->writer, s->path, sqlite_schema_steps,
 	    sqlite_schema_version, error) < 0)
 		return -1;
+	sqlite_db_be_patient(s);
 	rc = sqlite_apply_prepare(s);
 	if (explain(s->writer, rc, s->path, error) < 0)
 		return -1;
@@ -154,22 +178,30 @@ path_real(const char *where)
 	return path ? path : strdup(where);
 }
 
+static void
+names_free(struct sqlite *s)
+{
+	free(s->name);
+	free(s->path);
+	free(s->spool_path);
+}
+
 static struct sqlite *
 sqlite_new(const char *where, const struct conf *conf, char *error)
 {
 	struct sqlite *s = calloc(1, sizeof(*s));
 
-	if (!s || !(s->path = path_real(where)) ||
-	    !(s->spool_path = strdup(conf->spool))) {
-		no_use(where, error);
-		if (s)
-			free(s->path);
-		free(s);
-		return NULL;
+	if (s && (s->name = strdup(where)) && (s->path = path_real(where)) &&
+	    (s->spool_path = strdup(conf->spool))) {
+		s->lock = s->spool.dir = -1;
+		pthread_mutex_init(&s->lock_faults, NULL);
+		return s;
 	}
-	s->lock = s->spool.dir = -1;
-	pthread_mutex_init(&s->lock_faults, NULL);
-	return s;
+	no_use(where, error);
+	if (s)
+		names_free(s);
+	free(s);
+	return NULL;
 }
 
 /* The writer's connection goes last: it writes the log back. */
@@ -182,13 +214,13 @@ sqlite_close(void *state)
 	sqlite_load_finish(s);
 	sqlite3_close(s->reader);
 	sqlite_apply_finish(s);
+	sqlite_tidy_finish(s);
 	sqlite3_close(s->writer);
 	sqlite_spool_close(s);
 	if (s->lock >= 0)
 		close(s->lock);
 	pthread_mutex_destroy(&s->lock_faults);
-	free(s->path);
-	free(s->spool_path);
+	names_free(s);
 	free(s);
 }
 
@@ -209,8 +241,10 @@ sqlite_open(const char *where, const struct conf *conf, char *error)
 	    file_make(s, error) == 0 &&
 	    writer_open(s, error) == 0 &&
 	    reader_open(s, error) == 0 &&
-	    spool_start(s, error) == 0)
+	    spool_start(s, error) == 0) {
+		sqlite_look_begin(s);
 		return s;
+	}
 	sqlite_close(s);
 	return NULL;
 }
@@ -294,11 +328,25 @@ sqlite_scan(void *state, int (*each)(const struct store_row *, void *),
 	    error);
 }
 
+static void
+sqlite_leave(void *state)
+{
+	struct sqlite *s = state;
+
+	s->leaving = true;
+}
+
+/* Another file under our name has no log of its own, but finds ours. */
 static enum store_check
 sqlite_check(void *state, FILE *report, _Atomic bool *stop)
 {
-	const struct sqlite *s = state;
+	struct sqlite *s = state;
 
+	if (sqlite_look_at(s, PART_DATABASE) != PLACE_OURS) {
+		fprintf(report, "%s: what is in use is no longer there\n",
+		    s->name);
+		return CHECK_UNABLE;
+	}
 	return sqlite_check_path(s->path, s->spool_path, report, stop);
 }
 
@@ -307,6 +355,7 @@ const struct store_backend store_sqlite = {
 	.durable = true,
 	.threaded = true,
 	.open = sqlite_open,
+	.leave = sqlite_leave,
 	.close = sqlite_close,
 	.scan = sqlite_scan,
 	.apply = sqlite_apply,

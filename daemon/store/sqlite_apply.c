@@ -531,6 +531,11 @@ sqlite_apply(void *state, struct store_op *list, int64_t *bytes,
 	struct store_op *culprit;
 	int rc;
 
+	/* Nobody would find it again. */
+	if (sqlite_look_at(s, PART_DATABASE) != PLACE_OURS) {
+		tell_failed(list, STORE_FAILED);
+		return;
+	}
 	if (!make_room(s, list)) {
 		log_error("store-failed what=batch error=%s", "no memory");
 		tell_failed(list, STORE_FAILED);

@@ -75,8 +75,10 @@ check_thread(void *arg)
 {
 	struct sqlite *s = arg;
 	sqlite3 *db = NULL;
-	int problems = 0, rc = sqlite_db_open(&db, s->path, true);
+	int problems = 0, rc = SQLITE_CANTOPEN;
 
+	if (sqlite_look_at(s, PART_DATABASE) == PLACE_OURS)
+		rc = sqlite_db_open(&db, s->path, true);
 	if (rc == SQLITE_OK)
 		rc = sqlite_check_file(db, say_log, s, &s->check_stop,
 		    &problems);

@@ -18,7 +18,9 @@
 #include "daemon/log.h"
 #include "daemon/store/sqlite_priv.h"
 
-#define BUSY_MS		5000	/* patience with other programs */
+#define BUSY_MS		5000	/* patience with other programs, ... */
+#define BUSY_LEAVING_MS	1000	/* ... when we are to end, ... */
+#define BUSY_STEP_MS	10	/* ... and between two tries */
 #define SAY_AGAIN_S	60
 
 /*
@@ -48,6 +50,24 @@ sqlite_db_open(sqlite3 **db, const char *path, bool readonly)
 	sqlite3_busy_timeout(*db, BUSY_MS);
 	sqlite3_db_config(*db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	return sqlite3_exec(*db, settings, NULL, NULL, NULL);
+}
+
+static int
+wait_more(void *arg, int times)
+{
+	const struct sqlite *s = arg;
+	int most_ms = s->leaving ? BUSY_LEAVING_MS : BUSY_MS;
+
+	if (times * BUSY_STEP_MS >= most_ms)
+		return 0;
+	sqlite3_sleep(BUSY_STEP_MS);
+	return 1;
+}
+
+void
+sqlite_db_be_patient(struct sqlite *s)
+{
+	sqlite3_busy_handler(s->writer, wait_more, s);
 }
 
 int

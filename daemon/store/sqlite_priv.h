@@ -5,7 +5,7 @@
  *	sqlite_apply.c	batches of changes			writer thread
  *	sqlite_load.c	requests and responses			reader thread
  *	sqlite_spool.c	bodies in files				loop, io threads
- *	sqlite_look.c	the disk, and the log on it			io threads
+ *	sqlite_look.c	the disk, and whether all is in its place	any
  *	sqlite_tidy.c	the log written back, space given back	writer thread
  *	sqlite_db.c	connections, statements, faults		any
  *	sqlite_schema.c	tables, versions			at start
@@ -65,6 +65,27 @@ struct sqlite_spool {
 	_Atomic uint64_t next;		/* the number of the next file */
 };
 
+/* What we have open, and somebody may move, replace or delete under us. */
+enum sqlite_part {
+	PART_DATABASE,
+	PART_LOG,		/* its -wal */
+	PART_INDEX,		/* its -shm: where in the log is what */
+	PART_SPOOL,
+	PART_N
+};
+
+enum sqlite_place {
+	PLACE_OURS,		/* what we have open stands under its name */
+	PLACE_EMPTY,		/* nothing does that we could see */
+	PLACE_TAKEN		/* something else does */
+};
+
+struct sqlite_held {
+	dev_t		 dev;
+	ino_t		 inode;		/* 0: nobody looks after it yet */
+	_Atomic bool	 gone;		/* it is not in its place; said so */
+};
+
 /* A cause of trouble, and when it was last said. */
 struct sqlite_fault {
 	const char	*what;
@@ -74,9 +95,13 @@ struct sqlite_fault {
 };
 
 struct sqlite {
-	char		*path, *spool_path;
+	char		*name;		/* as it is configured; */
+	char		*path;		/* the file itself, if that is a link */
+	char		*spool_path;
 	int		 lock;		/* the file PATH.lock, locked */
 	struct sqlite_spool spool;
+	struct sqlite_held held[PART_N];
+	_Atomic bool	 leaving;	/* we are to end soon */
 
 	/* the writer's */
 	sqlite3		*writer;
@@ -94,9 +119,7 @@ struct sqlite {
 	sqlite3_stmt	*load_request, *load_response, *load_info;
 
 	/* who looks at the disk */
-	ino_t		 wal_inode;	/* 0: not seen yet */
 	bool		 wal_long;	/* said so */
-	_Atomic bool	 wal_gone;	/* somebody has deleted it under us */
 
 	pthread_mutex_t	 lock_faults;	/* guards what follows */
 	struct sqlite_fault faults[SQLITE_FAULTS];
@@ -113,6 +136,9 @@ struct sqlite {
  * *db may be set, for its message, in either case.
  */
 int	sqlite_db_open(sqlite3 **db, const char *path, bool readonly);
+
+/* The writer waits for other programs; not for long when we are to end. */
+void	sqlite_db_be_patient(struct sqlite *);
 
 /* Runs a statement that gives no row. */
 int	sqlite_db_run(sqlite3_stmt *);
@@ -151,6 +177,9 @@ int	sqlite_schema_open(sqlite3 *, const char *path,
 /* Makes the directory if need be, and locks it.  0, or -1 with a message. */
 int	sqlite_spool_open(struct sqlite *, const char *dir, char *error)
 	__attribute__((warn_unused_result));
+
+/* Whether there are files that tasks may need.  -1 with errno. */
+int	sqlite_spool_is_used(const struct sqlite *);
 void	sqlite_spool_close(struct sqlite *);
 
 /*
@@ -181,6 +210,13 @@ int	sqlite_spool_read(const struct sqlite *, uint64_t file, uint64_t size);
 
 /* -- sqlite_look.c --------------------------------------------------------- */
 
+/* All is open: what has these names now is ours. */
+void	sqlite_look_begin(struct sqlite *);
+
+/* Where it is; says so when that has changed.  From any thread. */
+enum sqlite_place
+	sqlite_look_at(struct sqlite *, enum sqlite_part);
+
 void	sqlite_look(void *, struct store_room *);
 
 /* -- sqlite_apply.c, sqlite_load.c, sqlite_tidy.c ------------------------- */
@@ -196,6 +232,7 @@ void	sqlite_load(void *, struct store_op *);
 
 void	sqlite_tidy_prepare(struct sqlite *);
 bool	sqlite_tidy(void *);
+void	sqlite_tidy_finish(struct sqlite *);	/* after sqlite_apply_finish() */
 
 /* -- sqlite_check.c ------------------------------------------------------- */
 

@@ -70,6 +70,33 @@ sqlite_spool_close(struct sqlite *s)
 		close(s->spool.dir);
 }
 
+/* To be read from its beginning, whoever else reads it.  NULL with errno. */
+static DIR *
+dir_open(int dir)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+
+	if (!d && fd >= 0)
+		close(fd);
+	return d;
+}
+
+int
+sqlite_spool_is_used(const struct sqlite *s)
+{
+	DIR *d = dir_open(s->spool.dir);
+	struct dirent *e;
+	int used = 0;
+
+	if (!d)
+		return -1;
+	while (!used && (e = readdir(d)))
+		used = number_of(e->d_name) != 0;
+	closedir(d);
+	return used;
+}
+
 /* -- rows and files, compared --------------------------------------------- */
 
 static bool
@@ -165,16 +192,13 @@ audit_files(int dir, sqlite3 *db, struct sqlite_spool_audit *a)
 	static const char sql[] = "SELECT"
 	    " EXISTS (SELECT 1 FROM requests WHERE file = ?1) OR"
 	    " EXISTS (SELECT 1 FROM responses WHERE file = ?1)";
-	int rc, fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	DIR *d = dir_open(dir);
 	sqlite3_stmt *st = NULL;
 	struct dirent *e;
+	int rc;
 
-	if (!d) {
-		if (fd >= 0)
-			close(fd);
+	if (!d)
 		return SQLITE_CANTOPEN;
-	}
 	rc = sqlite3_prepare_v2(db, sql, -1, &st, NULL);
 	while (rc == SQLITE_OK && (e = readdir(d)))
 		rc = audit_file(dir, st, e->d_name, a);
@@ -258,9 +282,14 @@ sqlite_spool_create(void *state, struct body *body)
 int
 sqlite_spool_sync(void *state, const struct body *body)
 {
-	const struct sqlite *s = state;
+	struct sqlite *s = state;
 
-	return fdatasync(body->fd) == 0 ? fsync(s->spool.dir) : -1;
+	if (fdatasync(body->fd) < 0 || fsync(s->spool.dir) < 0)
+		return -1;
+	if (sqlite_look_at(s, PART_SPOOL) == PLACE_OURS)
+		return 0;
+	errno = ENOENT;
+	return -1;
 }
 
 void

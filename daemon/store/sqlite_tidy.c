@@ -51,10 +51,9 @@ sqlite_tidy_prepare(struct sqlite *s)
  * which is when the log is longer by as much again.
  */
 static void
-write_back(struct sqlite *s)
+write_back(struct sqlite *s, int how)
 {
-	int rc = sqlite3_wal_checkpoint_v2(s->writer, NULL,
-	    SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	int rc = sqlite3_wal_checkpoint_v2(s->writer, NULL, how, NULL, NULL);
 
 	s->wal_tried = s->wal_pages;
 	if (rc != SQLITE_OK)
@@ -100,14 +99,37 @@ give_back(struct sqlite *s)
 	return s->deleted;
 }
 
+/*
+ * Our database is elsewhere: it shall be whole there.  If another one has its
+ * name, whoever opens that would take our log for its log: nothing stays in it.
+ */
+static bool
+part_from_log(struct sqlite *s)
+{
+	enum sqlite_place place = sqlite_look_at(s, PART_DATABASE);
+
+	if (place != PLACE_OURS)
+		write_back(s, place == PLACE_TAKEN ?
+		    SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE);
+	return place != PLACE_OURS;
+}
+
 bool
 sqlite_tidy(void *state)
 {
 	struct sqlite *s = state;
 
+	if (part_from_log(s))
+		return false;
 	/* A log without a name is lost with us: nothing is left to it. */
-	if (s->wal_pages - s->wal_tried < WAL_LONG && !s->wal_gone)
+	if (s->wal_pages - s->wal_tried < WAL_LONG && !s->held[PART_LOG].gone)
 		return give_back(s);
-	write_back(s);
+	write_back(s, SQLITE_CHECKPOINT_PASSIVE);
 	return s->deleted;
+}
+
+void
+sqlite_tidy_finish(struct sqlite *s)
+{
+	(void)part_from_log(s);
 }

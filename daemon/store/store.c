@@ -132,6 +132,8 @@ store_close(struct store *s)
 {
 	if (!s)
 		return;
+	if (s->state && s->backend->leave)
+		s->backend->leave(s->state);
 	store_checkup_stop(s);
 	store_batch_stop(s);	/* before io: it may leave files to be deleted */
 	reader_stop(s);
