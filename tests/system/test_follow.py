@@ -126,28 +126,29 @@ def test_follow_from_the_queue(make, go):
     assert f.rest().body == b"my turn\n"
 
 
-def test_each_try(make, world):
+def test_each_try(make, world, go):
     """follows each try, if it is retried"""
     d = make(routes='route "/sh/*" {{ exec = "{cgi}/sh.cgi" retry = 2 retry-delay = 1 }}\n')
     tries = world.path("out", "tries")
-    code = (f"echo x >>{tries}\nn=$(wc -l <{tries})\necho try $n >&2\n"
+    code = (WAIT.format(go=go) + f"echo x >>{tries}\nn=$(wc -l <{tries})\necho try $n >&2\n"
             f"[ $n = 3 ] || exit 1\n" + END)
-    task = d.submit("/sh", code.encode(), method="PUT")
-    body = Follower(d, task).rest().body
-    # the first try may be over before anybody follows
-    assert body.endswith(b"try 2\ntry 3\n") and body in (b"try 2\ntry 3\n",
-                                                          b"try 1\ntry 2\ntry 3\n")
-
-
-def test_long_lines_arrive_whole(make, go):
-    """all of 2 MB that come no faster than they are read"""
-    d = make()
-    lines = 20
-    task = d.sh(WAIT.format(go=go) + f"i=0; while [ $i -lt {lines} ]; do i=$((i+1)); "
-                "head -c 30000 /dev/zero | tr '\\0' x >&2; sleep 0.25; done\n" + END)
-    f = Follower(d, task)
+    f = Follower(d, d.submit("/sh", code.encode(), method="PUT"))
     f.read_until(b"\r\n\r\n")
     release(go)
+    assert f.rest().body == b"try 1\ntry 2\ntry 3\n"
+
+
+def test_long_lines_arrive_whole(make, world):
+    """all of 600 KB that come no faster than they are read"""
+    d = make()
+    lines, said = 20, world.path("out", "read-")
+    task = d.sh(f"i=0; while [ $i -lt {lines} ]; do {WAIT.format(go=said + '$i')}i=$((i+1)); "
+                "head -c 30000 /dev/zero | tr '\\0' x >&2; done\n" + END)
+    f = Follower(d, task)
+    f.read_until(b"\r\n\r\n")
+    for i in range(lines):
+        release(said + str(i))
+        f.read_until(b"x" * 30000 * (i + 1))
     assert f.rest().body == b"x" * 30000 * lines
 
 
@@ -269,7 +270,7 @@ def test_stopped_worker(make, go):
         f.read_until(b"\r\n\r\n")
         before = time.monotonic()
         assert d.status(task).state == "running"
-        assert time.monotonic() - before < 5
+        assert time.monotonic() - before < 30
         answer = log(d, task)
         assert answer.status == 500 and "worker" in answer.json["detail"]
     finally:
@@ -291,7 +292,8 @@ def test_cancelled(make):
 
 def test_drain(make, world, go):
     """SIGTERM: who follows what runs hears its end; who follows what is queued is let go"""
-    d = make(workers=1, threads=1, store="sqlite:" + world.path("spare", "spool", "tasks.db"))
+    d = make(workers=1, threads=1, drain=60,
+             store="sqlite:" + world.path("spare", "spool", "tasks.db"))
     task = d.sh("echo here >&2\n" + WAIT.format(go=go) + "echo end >&2\n" + END)
     f = Follower(d, task)
     f.read_until(b"here")
