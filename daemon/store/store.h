@@ -93,7 +93,7 @@ struct store_outcome {
 
 struct store_op {
 	/* the store's, while it borrows the operation */
-	struct store_op	*next;
+	struct store_op	*prev, *next;
 	struct store	*store;
 	struct work	 work;			/* a load, or a sync */
 	bool		 no_room;		/* INSERT: for a new task */

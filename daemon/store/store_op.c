@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+#include <utlist.h>
+
 #include "daemon/store/store_priv.h"
 
 void
@@ -48,12 +50,7 @@ store_op_drop(struct store_op *op)
 void
 store_ops_add(struct store_ops *l, struct store_op *op)
 {
-	op->next = NULL;
-	if (l->head)
-		l->tail->next = op;
-	else
-		l->head = op;
-	l->tail = op;
+	DL_APPEND(l->head, op);
 	l->n++;
 }
 
@@ -62,7 +59,7 @@ store_ops_take(struct store_ops *l)
 {
 	struct store_op *op = l->head;
 
-	l->head = op->next;
+	DL_DELETE(l->head, op);
 	l->n--;
 	return op;
 }

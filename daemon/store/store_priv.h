@@ -29,7 +29,7 @@ struct event;
 struct event_base;
 
 struct store_ops {
-	struct store_op	*head, *tail;
+	struct store_op	*head;		/* utlist */
 	size_t		 n;
 };
 

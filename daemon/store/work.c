@@ -25,15 +25,12 @@
 #include <unistd.h>
 
 #include <event2/event.h>
+#include <utlist.h>
 
 #include "daemon/store/work.h"
 
 #define ALONE_MAX	64	/* threads that may never return */
 #define SETTLE_S	1
-
-struct work_list {
-	struct work	*head, *tail;
-};
 
 struct work_pool {
 	/* the loop's */
@@ -43,9 +40,9 @@ struct work_pool {
 
 	pthread_mutex_t	 lock;		/* guards what follows */
 	pthread_cond_t	 more;
-	struct work_list todo;
-	struct work_list done;
-	struct work_list alone;		/* what no thread of its own has yet */
+	struct work	*todo;		/* utlist, as the next two */
+	struct work	*done;
+	struct work	*alone;		/* what no thread of its own has yet */
 	int		 nalone;	/* such threads; if 0, that is empty */
 	pthread_cond_t	 alone_ended;
 	bool		 closing;
@@ -53,34 +50,15 @@ struct work_pool {
 	pthread_t	 thread[];
 };
 
-static void
-list_push(struct work_list *l, struct work *w)
-{
-	w->next = NULL;
-	if (l->head)
-		l->tail->next = w;
-	else
-		l->head = w;
-	l->tail = w;
-}
-
+/* The first of a list, or NULL. */
 static struct work *
-list_pop(struct work_list *l)
+list_pop(struct work **list)
 {
-	struct work *w = l->head;
+	struct work *w = *list;
 
 	if (w)
-		l->head = w->next;
+		DL_DELETE(*list, w);
 	return w;
-}
-
-static struct work *
-list_take(struct work_list *l)
-{
-	struct work *all = l->head;
-
-	l->head = NULL;
-	return all;
 }
 
 /* Waits for a piece; NULL when the pool closes and nothing is left. */
@@ -90,7 +68,7 @@ pool_next(struct work_pool *p)
 	struct work *w;
 
 	pthread_mutex_lock(&p->lock);
-	while (!p->todo.head && !p->closing)
+	while (!p->todo && !p->closing)
 		pthread_cond_wait(&p->more, &p->lock);
 	w = list_pop(&p->todo);
 	pthread_mutex_unlock(&p->lock);
@@ -103,8 +81,8 @@ pool_finished(struct work_pool *p, struct work *w)
 	bool first;
 
 	pthread_mutex_lock(&p->lock);
-	first = !p->done.head;
-	list_push(&p->done, w);
+	first = !p->done;
+	DL_APPEND(p->done, w);
 	pthread_mutex_unlock(&p->lock);
 	if (first)
 		eventfd_write(p->fd, 1);
@@ -141,7 +119,8 @@ pool_wakeup(int fd, short what, void *arg)
 	(void)what;
 	eventfd_read(fd, &count);	/* before the list: none is missed */
 	pthread_mutex_lock(&p->lock);
-	w = list_take(&p->done);
+	w = p->done;
+	p->done = NULL;
 	pthread_mutex_unlock(&p->lock);
 	for (; w; w = next) {
 		next = w->next;
@@ -235,7 +214,7 @@ work_pool_free(struct work_pool *p)
 		event_free(p->wakeup);
 	if (p->fd >= 0)
 		close(p->fd);
-	rest = list_take(&p->done);
+	rest = p->done;
 	pthread_cond_destroy(&p->more);
 	pthread_cond_destroy(&p->alone_ended);
 	pthread_mutex_destroy(&p->lock);
@@ -247,7 +226,7 @@ void
 work_submit(struct work_pool *p, struct work *w)
 {
 	pthread_mutex_lock(&p->lock);
-	list_push(&p->todo, w);
+	DL_APPEND(p->todo, w);
 	pthread_cond_signal(&p->more);
 	pthread_mutex_unlock(&p->lock);
 }
@@ -286,7 +265,7 @@ alone_unstarted(struct work_pool *p)
 	pthread_mutex_lock(&p->lock);
 	others = --p->nalone > 0;
 	if (!others)
-		p->alone.head = NULL;
+		p->alone = NULL;
 	pthread_mutex_unlock(&p->lock);
 	return others;
 }
@@ -299,7 +278,7 @@ work_submit_alone(struct work_pool *p, struct work *w)
 	int error;
 
 	pthread_mutex_lock(&p->lock);
-	list_push(&p->alone, w);
+	DL_APPEND(p->alone, w);
 	fits = p->nalone < ALONE_MAX;
 	p->nalone += fits;
 	pthread_mutex_unlock(&p->lock);
