@@ -5,7 +5,7 @@
  * these descriptors and options.  Everything else is closed.
  *
  *	deferd-master [-fd] [-a MS]	LAUNCHER CONF LISTEN [CONTROL]
- *	deferd-worker [-fd] -p POOL	MASTER CONF SLATE
+ *	deferd-worker [-fd] -p POOL	MASTER CONF SLATE JOBS
  *
  * -f: log to stderr, else to syslog.  -d: debug.  POOL is the index in
  * conf.pools.  CONTROL is absent (closed) when conf.control_path is NULL.
@@ -19,6 +19,7 @@
 #define MASTER_FD_LISTEN	5
 #define MASTER_FD_CONTROL	6
 #define WORKER_FD_SLATE		5
+#define WORKER_FD_JOBS		6	/* SEQPACKET: master */
 
 /* In $libexecdir/deferd, or where $DEFERD_LIBEXECDIR says (build trees). */
 #define ROLE_MASTER_PROGRAM	"deferd-master"

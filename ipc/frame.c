@@ -80,6 +80,11 @@ static const struct field job[] = {
 	ID(job.id),
 	U32(job.attempt, 1, UINT32_MAX),
 };
+static const struct field cancel[] = {
+	ID(job.id),
+	U32(job.attempt, 1, UINT32_MAX),
+	U32(job.slot, 0, SLATE_SLOTS_MAX - 1),
+};
 static const struct field spool[] = {
 	ID(job.id),
 	U32(job.attempt, 1, UINT32_MAX),
@@ -120,6 +125,7 @@ static const struct field alive[] = {
 static const struct field follow[] = {
 	ID(follow.id),
 	U32(follow.attempt, 1, UINT32_MAX),
+	U32(follow.slot, 0, SLATE_SLOTS_MAX - 1),
 	U32(follow.on, 0, 1),
 };
 static const struct field err[] = {
@@ -145,12 +151,11 @@ static const struct {
 	[FRAME_RELOAD]		= { "RELOAD", FIELDS(reload) },
 	[FRAME_DRAIN]		= { "DRAIN", FIELDS(drain) },
 	[FRAME_RUN]		= { "RUN", FIELDS(run) },
-	[FRAME_CANCEL]		= { "CANCEL", FIELDS(job) },
+	[FRAME_CANCEL]		= { "CANCEL", FIELDS(cancel) },
 	[FRAME_PROGRESS]	= { "PROGRESS", FIELDS(progress) },
 	[FRAME_NEED_SPOOL]	= { "NEED_SPOOL", FIELDS(job) },
 	[FRAME_SPOOL]		= { "SPOOL", FIELDS(spool) },
 	[FRAME_DONE]		= { "DONE", FIELDS(done) },
-	[FRAME_RETIRE]		= { "RETIRE", NULL, 0 },
 	[FRAME_ASK]		= { "ASK", FIELDS(ask) },
 	[FRAME_TOLD]		= { "TOLD", FIELDS(told) },
 	[FRAME_ALIVE]		= { "ALIVE", FIELDS(alive) },
@@ -371,7 +376,7 @@ frame_fds(const struct frame *f)
 {
 	switch (f->kind) {
 	case FRAME_SPAWNED:
-		return 2;
+		return 3;
 	case FRAME_RELOAD:
 		return 1;
 	case FRAME_RUN:

@@ -9,10 +9,16 @@
  * input like any other, since user code lives there.
  *
  *	master -> launcher	READY SPAWN KILL ASK ALIVE
- *	launcher -> master	SPAWNED (+socket, slate) DIED RELOAD (+conf)
- *				DRAIN TOLD
+ *	launcher -> master	SPAWNED (+socket, slate, jobs) DIED
+ *				RELOAD (+conf) DRAIN TOLD
  *	worker -> master	HELLO PROGRESS STDERR NEED_SPOOL DONE
- *	master -> worker	RUN (+body) CANCEL FOLLOW SPOOL (+file) RETIRE
+ *	master -> worker	CANCEL FOLLOW SPOOL (+file)
+ *	master -> its jobs	RUN (+body); the end: no more come
+ *
+ * A worker's jobs are a socket of their own: the threads that are free wait at
+ * it, and the kernel wakes one of them for each RUN.  So what is said of a job
+ * may overtake it; CANCEL and FOLLOW name its slot, in which the worker keeps
+ * what it has heard too soon.
  */
 #ifndef IPC_FRAME_H
 #define IPC_FRAME_H
@@ -23,14 +29,14 @@
 #include "ipc/buf.h"
 #include "ipc/slate.h"		/* TASK_ID_BYTES */
 
-#define FRAME_VERSION	2
+#define FRAME_VERSION	3
 #define FRAME_MAX	(256 * 1024)	/* bytes of one frame */
 
 enum frame_kind {
 	FRAME_HELLO,		/* worker is ready for jobs */
 	FRAME_READY,		/* master serves; after RELOAD: by the new settings */
 	FRAME_SPAWN,		/* start worker number `worker` of a pool */
-	FRAME_SPAWNED,		/* + 2 descriptors: its socket, its slate */
+	FRAME_SPAWNED,		/* + 3 descriptors: socket, slate, jobs */
 	FRAME_DIED,		/* reaped; its groups are killed */
 	FRAME_KILL,		/* SIGKILL that worker */
 	FRAME_RELOAD,		/* + 1 descriptor: the checked new settings */
@@ -41,7 +47,6 @@ enum frame_kind {
 	FRAME_NEED_SPOOL,	/* the output outgrew `inline` */
 	FRAME_SPOOL,		/* + 1 descriptor unless `error` is set */
 	FRAME_DONE,
-	FRAME_RETIRE,		/* no more jobs come: exit when idle */
 	FRAME_ASK,		/* an operator wants what only the launcher can */
 	FRAME_TOLD,		/* its answer to each ASK, in their order */
 	FRAME_ALIVE,		/* the master's loop turns; how it is, in words */
@@ -114,7 +119,8 @@ struct frame {
 		struct {
 			unsigned char id[TASK_ID_BYTES];
 			uint32_t attempt;
-			uint32_t slot;		/* which thread's, 0-based */
+			uint32_t slot;		/* of the master's, 0-based:
+						 * one job at a time */
 			uint32_t body_in_fd;	/* 0 or 1 */
 			uint64_t body_size;
 			struct frame_bytes route;	/* its name */
@@ -124,6 +130,7 @@ struct frame {
 		struct {
 			unsigned char id[TASK_ID_BYTES];
 			uint32_t attempt;
+			uint32_t slot;		/* CANCEL only */
 			int32_t	 error;		/* SPOOL only: errno, or 0 */
 		} job;			/* CANCEL, NEED_SPOOL, SPOOL */
 		struct {
@@ -142,6 +149,7 @@ struct frame {
 		struct {
 			unsigned char id[TASK_ID_BYTES];
 			uint32_t attempt;
+			uint32_t slot;
 			uint32_t on;		/* 0 or 1 */
 		} follow;
 		struct {

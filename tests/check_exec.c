@@ -738,11 +738,12 @@ END_TEST
 
 /* -- the end of a worker -------------------------------------------------- */
 
-enum end { END_MASTER_GONE, END_SIGTERM, END_GARBAGE, END_TWO_JOBS, END_KILL,
+enum end { END_MASTER_GONE, END_SIGTERM, END_GARBAGE, END_NO_JOB, END_KILL,
     END_BAD_SLOT, END_N };
 
 START_TEST(takes_its_programs_along)
 {
+	struct slate_slot *thread;
 	struct rig r;
 	int fd, status;
 
@@ -752,9 +753,9 @@ START_TEST(takes_its_programs_along)
 	rig_start(&r);
 	rig_ask(&r, &(struct ask){ .route = "x" });
 	rig_read_number(&r, "parent");
-	ck_assert_int_eq(r.slate.slot[0].pgid,
-	    (int)rig_read_number(&r, "parent"));
-	ck_assert_uint_eq(r.slate.slot[0].attempt, 1);
+	thread = rig_thread(&r, r.ids);
+	ck_assert_int_eq(thread->pgid, (int)rig_read_number(&r, "parent"));
+	ck_assert_uint_eq(thread->attempt, 1);
 	switch (_i) {
 	case END_MASTER_GONE:
 		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -767,10 +768,10 @@ START_TEST(takes_its_programs_along)
 		kill(r.pid, SIGTERM);
 		break;
 	case END_GARBAGE:
-		rig_send_garbage(&r);
+		rig_send_garbage(r.master);
 		break;
-	case END_TWO_JOBS:
-		rig_ask(&r, &(struct ask){ .route = "x" });
+	case END_NO_JOB:
+		rig_send_garbage(r.jobs);
 		break;
 	case END_BAD_SLOT:
 		rig_ask(&r, &(struct ask){ .route = "x", .slot = 2 });
@@ -787,16 +788,55 @@ START_TEST(takes_its_programs_along)
 	rig_check_gone((pid_t)rig_read_number(&r, "parent"));
 	/* After a kill -9 the rest of the group is the launcher's duty. */
 	if (_i == END_KILL)
-		ck_assert_int_eq(kill(-r.slate.slot[0].pgid, SIGKILL), 0);
+		ck_assert_int_eq(kill(-thread->pgid, SIGKILL), 0);
 	rig_check_gone((pid_t)rig_read_number(&r, "child"));
-	ck_assert_uint_eq(r.slate.slot[0].attempt, 1);
+	ck_assert_uint_eq(thread->attempt, 1);
 	rig_fini(&r);
+}
+END_TEST
+
+/*
+ * Two sockets: what is said of a job may come before it.  That it has come we
+ * know by an answer to what was said after it.
+ */
+START_TEST(said_too_soon)
+{
+	unsigned int slow;
+	struct rig r;
+
+	rig_init(&r, 2);
+	rig_script(&r, "slow", "", SH HEAD "echo 1$$ >there\n"
+	    "while [ ! -s go ]; do sleep 0.01; done; printf ok\n");
+	rig_script(&r, "quick", "", SH HEAD "printf ok");
+	rig_start(&r);
+	slow = rig_ask(&r, &(struct ask){ .route = "slow", .slot = 1 });
+	rig_read_number(&r, "there");
+	rig_cancel(&r, slow + 1);
+	follow(&r, slow, 1);
+	check_piece(&r, 0, "");
+	rig_get(&r, "quick");
+	ck_assert_uint_eq(r.f.u.done.outcome, OUTCOME_CANCELLED);
+	rig_cancel(&r, slow + 1);	/* too late: not for who comes next */
+	follow(&r, slow, 1);
+	check_piece(&r, 0, "");
+	rig_get(&r, "quick");
+	rig_check_body(&r, "ok", 2);
+	follow(&r, slow + 3, 1);
+	follow(&r, slow, 1);
+	check_piece(&r, 0, "");
+	rig_ask(&r, &(struct ask){ .route = "quick" });
+	check_piece(&r, 0, "");		/* as if it had come in time */
+	rig_done(&r);
+	rig_check_body(&r, "ok", 2);
+	rig_write_file(&r, "go");
+	rig_done(&r);
+	rig_check_body(&r, "ok", 2);
+	rig_stop(&r);
 }
 END_TEST
 
 START_TEST(retire_with_a_job)
 {
-	struct frame f = { .kind = FRAME_RETIRE };
 	struct rig r;
 
 	rig_init(&r, 2);
@@ -805,7 +845,7 @@ START_TEST(retire_with_a_job)
 	rig_start(&r);
 	rig_ask(&r, &(struct ask){ .route = "x" });
 	rig_read_number(&r, "there");
-	rig_send(&r, &f, -1);
+	rig_retire(&r);
 	rig_write_file(&r, "go");
 	rig_done(&r);
 	rig_check_body(&r, "ok", 2);
@@ -1114,6 +1154,7 @@ add_programs(Suite *s)
 	tcase_add_test(t, cancel);
 	tcase_add_test(t, cancel_that_is_ignored);
 	tcase_add_loop_test(t, takes_its_programs_along, 0, END_N);
+	tcase_add_test(t, said_too_soon);
 	tcase_add_test(t, retire_with_a_job);
 	tcase_add_test(t, nothing_is_left_over);
 	tcase_add_test(t, signals_of_threads);

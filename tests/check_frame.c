@@ -32,7 +32,7 @@ static const struct frame samples[FRAME_KIND_N] = {
 	[FRAME_RUN].u.run = { .id = ID(0xab), .attempt = 2, .slot = 15,
 	    .body_size = 4, .route = BYTES("/*"), .head = BYTES("SCGI\0" "1\0"),
 	    .body = BYTES("body") },
-	[FRAME_CANCEL].u.job = { .id = ID(0xcd), .attempt = 1 },
+	[FRAME_CANCEL].u.job = { .id = ID(0xcd), .attempt = 1, .slot = 7 },
 	[FRAME_NEED_SPOOL].u.job = { .id = ID(0xcd), .attempt = 1 },
 	[FRAME_SPOOL].u.job = { .id = ID(0xcd), .attempt = 1, .error = ENOSPC },
 	[FRAME_PROGRESS].u.progress = { .id = ID(0xef), .attempt = 1,
@@ -46,7 +46,8 @@ static const struct frame samples[FRAME_KIND_N] = {
 	[FRAME_TOLD].u.told = { .what = ASK_RELOAD, .how = TOLD_BAD_SETTINGS,
 	    .text = BYTES("line 3") },
 	[FRAME_ALIVE].u.alive = { .status = BYTES("2 running") },
-	[FRAME_FOLLOW].u.follow = { .id = ID(0x34), .attempt = 1, .on = 1 },
+	[FRAME_FOLLOW].u.follow = { .id = ID(0x34), .attempt = 1, .slot = 2,
+	    .on = 1 },
 	[FRAME_STDERR].u.err = { .id = ID(0x56), .attempt = 2, .at = 1ULL << 40,
 	    .text = BYTES("a\0b\n") },
 };
@@ -237,6 +238,9 @@ START_TEST(ranges)
 	VALUE(FRAME_RUN, run.attempt, UINT32_MAX, true);
 	VALUE(FRAME_RUN, run.slot, SLATE_SLOTS_MAX - 1, true);
 	VALUE(FRAME_RUN, run.slot, SLATE_SLOTS_MAX, false);
+	VALUE(FRAME_CANCEL, job.slot, SLATE_SLOTS_MAX - 1, true);
+	VALUE(FRAME_CANCEL, job.slot, SLATE_SLOTS_MAX, false);
+	VALUE(FRAME_FOLLOW, follow.slot, SLATE_SLOTS_MAX, false);
 	VALUE(FRAME_CANCEL, job.attempt, 0, false);
 	VALUE(FRAME_NEED_SPOOL, job.attempt, 0, false);
 	VALUE(FRAME_SPOOL, job.attempt, 0, false);
@@ -366,7 +370,7 @@ START_TEST(descriptors)
 
 	for (kind = 0; kind < FRAME_KIND_N; kind++) {
 		f = sample((enum frame_kind)kind);
-		ck_assert_int_eq(frame_fds(&f), kind == FRAME_SPAWNED ? 2 :
+		ck_assert_int_eq(frame_fds(&f), kind == FRAME_SPAWNED ? 3 :
 		    kind == FRAME_RELOAD ? 1 : 0);
 	}
 	f = sample(FRAME_RUN);

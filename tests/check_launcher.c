@@ -526,8 +526,8 @@ START_TEST(test_descriptors)
 	order("spawn 7 0 0");
 	line = wait_for("log", "fds", 2);
 	ck_assert_msg(strstr(line, "fds 0=/dev/null 1=") &&
-	    strstr(line, "3=socket 4=/memfd 5=/memfd") &&
-	    !strstr(line, " 6="), "%s", line);
+	    strstr(line, "3=socket 4=/memfd 5=/memfd 6=socket") &&
+	    !strstr(line, " 7="), "%s", line);
 	wait_for("log", "settings sealed", 2);
 	wait_for("log", "arg -f", 2);
 	wait_for("log", "arg -d", 2);

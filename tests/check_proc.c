@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/master/proc.h"
@@ -437,7 +438,7 @@ START_TEST(frames_that_workers_do_not_send)
 {
 	static const enum frame_kind kinds[] = { FRAME_READY, FRAME_SPAWN,
 	    FRAME_SPAWNED, FRAME_DIED, FRAME_KILL, FRAME_RELOAD, FRAME_DRAIN,
-	    FRAME_RUN, FRAME_CANCEL, FRAME_SPOOL, FRAME_RETIRE };
+	    FRAME_RUN, FRAME_CANCEL, FRAME_SPOOL };
 	int fd = memfd_create("any", MFD_CLOEXEC);
 	struct frame f = { .kind = kinds[_i] };
 	struct rig_worker *w;
@@ -458,7 +459,7 @@ START_TEST(frames_that_workers_do_not_send)
 	    f.kind == FRAME_DIED) {
 		f.u.spawn.worker = 1;
 	}
-	rig_send(w->fd, &f, (int []){ fd, fd });
+	rig_send(w->fd, &f, (int []){ fd, fd, fd });
 	check_kill(w);
 	rig_settle(&rig);
 	ck_assert_int_eq(open_fds(), before);
@@ -502,7 +503,12 @@ START_TEST(garbage)
 	start();
 	a = rig_worker(&rig);
 	b = rig_worker(&rig);
-	rig_send_garbage(a->fd);
+	if (_i == 0)
+		rig_send_garbage(a->fd);
+	else if (_i == 1)
+		rig_send_garbage(a->jobs);
+	else
+		shutdown(a->jobs, SHUT_RDWR);
 	rig_settle(&rig);
 	run(1);
 	run(2);
@@ -514,6 +520,27 @@ START_TEST(garbage)
 	ck_assert_uint_eq(nends, 0);
 	rig_worker(&rig);
 	rig_silent(&rig);
+}
+END_TEST
+
+/* Its jobs come that way; what it has to say goes the other. */
+START_TEST(answers_where_it_is_asked)
+{
+	struct frame f = { .kind = _i == 0 ? FRAME_DONE : FRAME_RELOAD };
+	int before, fd = memfd_create("any", MFD_CLOEXEC);
+	struct rig_worker *w;
+
+	start();
+	w = rig_worker(&rig);
+	before = open_fds();
+	f.u.done.attempt = 1;
+	f.u.done.wait_status = -1;
+	rig_send(w->jobs, &f, &fd);
+	check_kill(w);
+	rig_settle(&rig);
+	ck_assert_int_eq(open_fds(), before);
+	ck_assert_ptr_null(reserve(1, ROUTE_EXEC));
+	close(fd);
 }
 END_TEST
 
@@ -642,7 +669,7 @@ START_TEST(crash_guilty_and_neighbours)
 	got_run(w, 1);
 	f = got_run(w, 2);
 	got_run(w, 3);
-	rig_crashed(w, f.u.run.slot, SIGSEGV);
+	rig_crashed(w, &f, SIGSEGV);
 	rig_died(&rig, w, SIGSEGV);
 	ck_assert_uint_eq(nends, 3);
 	ck_assert_int_eq(end_of(1), PROC_NEIGHBOUR);
@@ -667,8 +694,8 @@ START_TEST(crash_of_two)
 	run(2);
 	a = got_run(w, 1);
 	b = got_run(w, 2);
-	rig_crashed(w, a.u.run.slot, SIGSEGV);
-	rig_crashed(w, b.u.run.slot, SIGBUS);
+	rig_crashed(w, &a, SIGSEGV);
+	rig_crashed(w, &b, SIGBUS);
 	rig_died(&rig, w, SIGSEGV);
 	ck_assert_int_eq(end_of(1), PROC_GUILTY);
 	ck_assert_int_eq(end_of(2), PROC_GUILTY);
@@ -686,7 +713,7 @@ START_TEST(crash_with_nonsense_on_the_slate)
 	w = rig_worker(&rig);
 	run(1);
 	f = got_run(w, 1);
-	rig_crashed(w, f.u.run.slot, nonsense[_i]);
+	rig_crashed(w, &f, nonsense[_i]);
 	rig_died(&rig, w, SIGSEGV);
 	ck_assert_int_eq(end_of(1), PROC_DIED);
 }
@@ -758,7 +785,8 @@ START_TEST(run_to_the_dead)
 	a = rig_worker(&rig);
 	job = reserve(1, ROUTE_EXEC);
 	close(a->fd);
-	a->fd = -1;
+	close(a->jobs);
+	a->fd = a->jobs = -1;
 	proc_run(proc, job);
 	rig_settle(&rig);
 	ck_assert_uint_eq(nends, 0);
@@ -879,7 +907,7 @@ START_TEST(module_does_not_return)
 	ck_assert_int_ge(clock_mono_ms() - began, 900);
 	check_last(1, 1, PROC_OVERDUE);
 	ck_assert_int_ge(clock_mono_ms() - began, 1900);
-	rig_next(&rig, w, FRAME_RETIRE);
+	rig_retired(&rig, w);
 	next = rig_worker(&rig);
 	proc_run(proc, reserve(3, ROUTE_OTHER));	/* not to the old one */
 	got_run(next, 3);
@@ -921,11 +949,11 @@ START_TEST(one_retiring_at_a_time)
 	rig_spawn(&rig);
 	first = killed();
 	second = first == a ? b : a;
-	rig_next(&rig, first, FRAME_RETIRE);
+	rig_retired(&rig, first);
 	rig_silent(&rig);
 	/* Its turn comes when the first one has gone. */
 	rig_died(&rig, first, SIGKILL);
-	rig_next(&rig, second, FRAME_RETIRE);
+	rig_retired(&rig, second);
 	rig_spawn(&rig);
 	check_kill(second);
 	rig_died(&rig, second, SIGKILL);
@@ -980,7 +1008,7 @@ START_TEST(cancelled_module_does_not_return)
 	cancel(1);
 	check_cancel(w, 1);
 	check_last(1, 1, PROC_OVERDUE);
-	rig_next(&rig, w, FRAME_RETIRE);
+	rig_retired(&rig, w);
 	rig_spawn(&rig);
 	check_kill(w);
 }
@@ -1015,13 +1043,13 @@ START_TEST(reload_makes_a_new_generation)
 	run(1);
 	f = got_run(a, 1);
 	reload();
-	rig_next(&rig, a, FRAME_RETIRE);
+	rig_retired(&rig, a);
 	b = rig_worker(&rig);
 	rig_spawn(&rig);
 	ck_assert_uint_eq(b->generation, 1);
 	/* One that was on its way is retired when it arrives. */
 	rig_spawned(&rig, starting);
-	rig_next(&rig, starting, FRAME_RETIRE);
+	rig_retired(&rig, starting);
 	rig_hello(&rig, starting);
 	run(2);
 	got_run(b, 2);
@@ -1051,7 +1079,7 @@ START_TEST(reload_moves_waiting_jobs)
 	again.routes[ROUTE_EXEC].pool = POOL_MODULE;
 	routes[ROUTE_EXEC] = &again.routes[ROUTE_EXEC];
 	proc_set_conf(proc, &again.c);
-	rig_next(&rig, a, FRAME_RETIRE);
+	rig_retired(&rig, a);
 	proc_run(proc, waiting);
 	rig_worker(&rig);		/* the new executables */
 	rig_settle(&rig);
@@ -1081,7 +1109,7 @@ START_TEST(reload_without_the_route)
 	reload();
 	proc_run(proc, reserved);
 	rig_next(&rig, w, FRAME_RUN);
-	rig_next(&rig, w, FRAME_RETIRE);
+	rig_retired(&rig, w);
 	rig_worker(&rig);
 	ck_assert_uint_eq(nends, 2);
 	ck_assert_int_eq(end_of(1), PROC_NO_ROUTE);
@@ -1276,7 +1304,7 @@ START_TEST(launcher_talks_nonsense)
 	before = open_fds();
 	f.u.job.attempt = 1;
 	rig_send(rig.launcher, &f, &fd);
-	rig_send_kind(rig.launcher, FRAME_RETIRE);
+	rig_send_kind(rig.launcher, FRAME_READY);
 	rig_settle(&rig);
 	ck_assert_int_eq(open_fds(), before);
 	close(fd);
@@ -1293,7 +1321,8 @@ START_TEST(spawned_twice_or_for_nobody)
 	struct rig_worker *w;
 	int before;
 	struct frame f = { .kind = FRAME_SPAWNED };
-	int fds[2] = { memfd_create("a", MFD_CLOEXEC), slate_create(1) };
+	int fds[3] = { memfd_create("a", MFD_CLOEXEC), slate_create(1),
+	    memfd_create("b", MFD_CLOEXEC) };
 
 	start();
 	w = rig_worker(&rig);
@@ -1305,8 +1334,8 @@ START_TEST(spawned_twice_or_for_nobody)
 	ck_assert_int_eq(open_fds(), before);
 	run(1);
 	got_run(w, 1);
-	close(fds[0]);
-	close(fds[1]);
+	for (int i = 0; i < 3; i++)
+		close(fds[i]);
 }
 END_TEST
 
@@ -1349,9 +1378,10 @@ proc_suite(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, done_of_another_job, 0, 4);
 	tcase_add_test(t, done_of_a_job_that_another_worker_has);
-	tcase_add_loop_test(t, frames_that_workers_do_not_send, 0, 11);
+	tcase_add_loop_test(t, frames_that_workers_do_not_send, 0, 10);
+	tcase_add_loop_test(t, answers_where_it_is_asked, 0, 2);
 	tcase_add_loop_test(t, bad_hello, 0, 3);
-	tcase_add_test(t, garbage);
+	tcase_add_loop_test(t, garbage, 0, 3);
 	tcase_add_test(t, a_retired_worker_that_closes_its_socket_must_die);
 	tcase_add_test(t, progress);
 	tcase_add_test(t, spool_once);

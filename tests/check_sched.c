@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "daemon/master/sched.h"
@@ -905,7 +906,7 @@ START_TEST(module_crash)
 	RIG_UNTIL(&rig, b->done);
 	f = got_run(wm, a);
 	got_run(wm, b);
-	rig_crashed(wm, f.u.run.slot, SIGSEGV);
+	rig_crashed(wm, &f, SIGSEGV);
 	rig_died(&rig, wm, SIGSEGV);
 	UNTIL_STATE(a, TASK_FAILED);
 	snprintf(text, sizeof(text), "signal %d", SIGSEGV);
@@ -940,7 +941,8 @@ START_TEST(rerun_rule)
 	bool again_ok = rerun == RERUN_ALWAYS ||
 	    (rerun == RERUN_IDEMPOTENT && idempotent);
 	struct sub *a, *culprit = NULL;
-	unsigned int attempt, slot = 0;
+	unsigned int attempt;
+	struct frame f;
 
 	rig.slots = 2;
 	rig.conf.routes[ROUTE_MODULE].limits.rerun = rerun;
@@ -952,8 +954,8 @@ START_TEST(rerun_rule)
 		ck_assert_uint_eq(got_run(wm, a).u.run.attempt, attempt);
 		if (!charged) {
 			culprit = submitted(ROUTE_MODULE, SCHED_ACCEPTED);
-			slot = got_run(wm, culprit).u.run.slot;
-			rig_crashed(wm, slot, SIGABRT);
+			f = got_run(wm, culprit);
+			rig_crashed(wm, &f, SIGABRT);
 		}
 		rig_died(&rig, wm, SIGKILL);
 		wm = rig_worker(&rig);
@@ -1134,6 +1136,65 @@ START_TEST(end_cannot_be_committed)
 	UNTIL_STATE(a, TASK_SUCCEEDED);
 	ck_assert_str_eq(looked(a)->body, "body");
 	check_clean(1);
+}
+END_TEST
+
+static size_t
+unsaved_at_the_end(bool mended)
+{
+	if (mended)
+		memset(forced, 0, sizeof(forced));
+	sched_save_rest(sched);
+	gate(&changes_wait, false);
+	store_close(store);
+	store = NULL;
+	return sched_unsaved(sched);
+}
+
+/* We are to leave: the store is asked once more, and then it is said. */
+START_TEST(end_is_never_committed)
+{
+	enum { FAILED, FULL, MENDED, AGAIN };
+	int said = memfd_create("said", MFD_CLOEXEC);
+	char line[512] = "";
+	struct sub *a;
+	struct frame f;
+
+	rig.conf.routes[ROUTE_EXEC].limits.retry = _i == AGAIN;
+	start();
+	a = submit_with(METHOD_GET);
+	f = got_run(w, a);
+	forced[STORE_MOVE] = _i == FULL ? STORE_FULL : STORE_FAILED;
+	rig_done(w, &f, OUTCOME_FAILED);
+	rig_settle(&rig);
+	ck_assert_int_eq(state_of(a), TASK_RUNNING);
+	ck_assert_int_ge(dup2(said, STDERR_FILENO), 0);
+	ck_assert_uint_eq(unsaved_at_the_end(_i == MENDED), _i != MENDED);
+	ck_assert_int_ge(pread(said, line, sizeof(line) - 1, 0), 0);
+	close(said);
+	if (_i == MENDED)
+		ck_assert_ptr_null(strstr(line, "unsaved"));
+	else
+		ck_assert_msg(strstr(line, "unsaved task=") && strstr(line,
+		    _i == AGAIN ? "state=queued" : "state=failed"), "%s", line);
+}
+END_TEST
+
+/* It was about to be committed when the loop ended. */
+START_TEST(end_on_its_way_as_we_leave)
+{
+	struct frame f;
+	struct sub *a;
+
+	start_on(&gated);
+	a = submitted(ROUTE_EXEC, SCHED_ACCEPTED);
+	f = got_run(w, a);
+	gate(&changes_wait, true);
+	rig_done(w, &f, OUTCOME_SUCCEEDED);
+	RIG_UNTIL(&rig, batches == 2);
+	if (_i == 1)
+		forced[STORE_MOVE] = STORE_FAILED;
+	ck_assert_uint_eq(unsaved_at_the_end(false), _i == 1);
 }
 END_TEST
 
@@ -1567,6 +1628,23 @@ START_TEST(reload_changes_the_delay)
 }
 END_TEST
 
+/* A move that no job brings about. */
+START_TEST(change_is_never_committed)
+{
+	struct sub *a;
+
+	start();
+	a = submitted(ROUTE_EXEC, SCHED_ACCEPTED);
+	got_run(w, a);
+	submitted(ROUTE_EXEC, SCHED_ACCEPTED);
+	forced[STORE_MOVE] = STORE_FAILED;
+	rig_conf_init(&again, 1);
+	reload(true);
+	rig_settle(&rig);
+	ck_assert_uint_eq(unsaved_at_the_end(_i == 1), _i == 0);
+}
+END_TEST
+
 START_TEST(reload_fails_orphans)
 {
 	struct sub *a, *b, *c;
@@ -1962,6 +2040,8 @@ sched_suite(void)
 	tcase_add_test(t, delayed_in_order);
 	tcase_add_test(t, cancelled_is_not_tried_again);
 	tcase_add_loop_test(t, end_cannot_be_committed, 0, 3);
+	tcase_add_loop_test(t, end_is_never_committed, 0, 4);
+	tcase_add_loop_test(t, end_on_its_way_as_we_leave, 0, 2);
 	tcase_add_test(t, retries_back_off);
 
 	t = add_case(s, "link");
@@ -1983,6 +2063,7 @@ sched_suite(void)
 	tcase_add_test(t, running_never_expires);
 
 	t = add_case(s, "reload");
+	tcase_add_loop_test(t, change_is_never_committed, 0, 2);
 	tcase_add_loop_test(t, reload_fails_orphans, 0, 3);
 	tcase_add_loop_test(t, reload_fails_delayed_orphans, 0, 2);
 	tcase_add_loop_test(t, reload_changes_the_delay, 0, 2);

@@ -194,7 +194,7 @@ START_TEST(frames_come_in_order)
 	turn();
 	ck_assert_int_eq(frames, 2);
 	ck_assert_uint_eq(last_worker, 8);
-	peer_sends(&spawned, 2);
+	peer_sends(&spawned, 3);
 	turn();
 	ck_assert_int_eq(frames, 3);
 	ck_assert_int_eq(ends, 0);

@@ -196,7 +196,7 @@ take_frame(void)
 		errx(9, "bad frame");
 	if (f.kind == FRAME_SPAWNED) {
 		say("SPAWNED %u %d", f.u.spawned.worker, f.u.spawned.pid);
-		close(fds[1]);		/* the socket stays open: it lives */
+		close(fds[1]);		/* the sockets stay open: it lives */
 	} else if (f.kind == FRAME_DIED) {
 		say("DIED %u status=%d error=%d", f.u.died.worker,
 		    f.u.died.status, f.u.died.error);

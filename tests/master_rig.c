@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "ipc/sock.h"
@@ -90,6 +91,7 @@ rig_fini(struct rig *r)
 		struct rig_worker *w = &r->worker[i];
 
 		close_fd(&w->fd);
+		close_fd(&w->jobs);
 		close_fd(&w->got_fd);
 		slate_unmap(&w->slate);
 		free(w->packet);
@@ -211,14 +213,27 @@ rig_launcher(struct rig *r, enum frame_kind kind)
 struct frame *
 rig_next(struct rig *r, struct rig_worker *w, enum frame_kind kind)
 {
-	RIG_UNTIL(r, receive(w->fd, &w->f, w->packet, &w->got_fd));
+	int fd = kind == FRAME_RUN ? w->jobs : w->fd;
+
+	RIG_UNTIL(r, receive(fd, &w->f, w->packet, &w->got_fd));
 	ck_assert_str_eq(frame_name(w->f.kind), frame_name(kind));
 	return &w->f;
 }
 
 void
+rig_retired(struct rig *r, struct rig_worker *w)
+{
+	char byte;
+	ssize_t n;
+
+	RIG_UNTIL(r, (n = recv(w->jobs, &byte, 1, MSG_DONTWAIT)) != -1);
+	ck_assert_int_eq(n, 0);
+}
+
+void
 rig_silent(struct rig *r)
 {
+	char byte;
 	int none = -1;
 
 	rig_settle(r);
@@ -231,6 +246,9 @@ rig_silent(struct rig *r)
 		if (w->fd != -1 && receive(w->fd, &w->f, w->packet, &w->got_fd))
 			ck_abort_msg("worker %u got %s", w->number,
 			    frame_name(w->f.kind));
+		if (w->jobs != -1)
+			ck_assert_int_le(recv(w->jobs, &byte, 1, MSG_DONTWAIT |
+			    MSG_PEEK), 0);
 	}
 }
 
@@ -246,7 +264,7 @@ rig_spawn(struct rig *r)
 	w->number = f->u.spawn.worker;
 	w->pool = f->u.spawn.pool;
 	w->generation = f->u.spawn.generation;
-	w->fd = w->got_fd = -1;
+	w->fd = w->jobs = w->got_fd = -1;
 	w->packet = malloc(FRAME_MAX);
 	return w;
 }
@@ -255,15 +273,18 @@ void
 rig_spawned(struct rig *r, struct rig_worker *w)
 {
 	struct frame f = { .kind = FRAME_SPAWNED };
-	int slate = slate_create(r->slots), fds[2];
+	int slate = slate_create(r->slots), fds[2], jobs[2];
 
 	ck_assert_int_eq(slate_map_writer(&w->slate, slate), 0);
 	ck_assert_int_eq(sock_pair(fds), 0);
+	ck_assert_int_eq(sock_pair(jobs), 0);
 	w->fd = fds[0];
+	w->jobs = jobs[0];
 	f.u.spawned.worker = w->number;
 	f.u.spawned.pid = 1;
-	rig_send(r->launcher, &f, (int []){ fds[1], slate });
+	rig_send(r->launcher, &f, (int []){ fds[1], slate, jobs[1] });
 	close(fds[1]);
+	close(jobs[1]);
 	close(slate);
 }
 
@@ -333,10 +354,15 @@ rig_need_spool(struct rig_worker *w, const struct frame *run)
 	rig_send(w->fd, &f, NULL);
 }
 
+/* Which thread has taken the job is not the master's to know. */
 void
-rig_crashed(struct rig_worker *w, unsigned int slot, int signo)
+rig_crashed(struct rig_worker *w, const struct frame *run, int signo)
 {
-	atomic_store(&w->slate.slot[slot].signo, signo);
+	struct slate_slot *thread =
+	    &w->slate.slot[w->slate.nslots - 1 - run->u.run.slot];
+
+	slate_set(thread, run->u.run.id, run->u.run.attempt);
+	atomic_store(&thread->signo, signo);
 }
 
 void
@@ -345,6 +371,7 @@ rig_died(struct rig *r, struct rig_worker *w, int status)
 	struct frame f = { .kind = FRAME_DIED };
 
 	close_fd(&w->fd);
+	close_fd(&w->jobs);
 	f.u.died.worker = w->number;
 	f.u.died.status = status;
 	rig_send(r->launcher, &f, NULL);

@@ -2,7 +2,7 @@
  * master_rig - a test that is launcher and worker to the master's proc.
  *
  * It holds the other ends of the sockets: reads SPAWN and answers SPAWNED
- * with a socket and a slate, sends HELLO, reads RUN, answers what the test
+ * with two sockets and a slate, sends HELLO, reads RUN, answers what the test
  * wants.  All of it on the loop of the code under test, in one thread: what
  * was sent is there at once, so a few turns of the loop settle everything,
  * and "nothing more comes" can be proved without waiting.
@@ -37,6 +37,7 @@ struct rig_conf {
 struct rig_worker {
 	uint32_t	 number, pool, generation;
 	int		 fd;		/* our end; -1: none yet, or dead */
+	int		 jobs;		/* the same, of where RUN comes */
 	struct slate	 slate;		/* mapped to write */
 	struct frame	 f;		/* the last one it got */
 	unsigned char	*packet;	/* what that borrows */
@@ -90,6 +91,9 @@ struct frame *
 struct frame *
 	rig_next(struct rig *, struct rig_worker *, enum frame_kind);
 
+/* It gets no more jobs. */
+void	rig_retired(struct rig *, struct rig_worker *);
+
 /* Nobody gets a frame. */
 void	rig_silent(struct rig *);
 
@@ -107,9 +111,9 @@ void	rig_done(struct rig_worker *, const struct frame *run,
 void	rig_progress(struct rig_worker *, const struct frame *run,
 	    unsigned int percent, const char *message);
 void	rig_need_spool(struct rig_worker *, const struct frame *run);
-void	rig_crashed(struct rig_worker *, unsigned int slot, int signo);
+void	rig_crashed(struct rig_worker *, const struct frame *run, int signo);
 
-/* Closes its socket, if it is open, and reports its death. */
+/* Closes its sockets, if they are open, and reports its death. */
 void	rig_died(struct rig *, struct rig_worker *, int status);
 
 #endif

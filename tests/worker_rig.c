@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -100,16 +101,17 @@ rig_conf_fd(struct rig *r)
 }
 
 static void
-rig_child(int peer, int conf, int slate)
+rig_child(int peer, int conf, int slate, int jobs)
 {
 	char path[512];
-	int fds[3], i;
+	int fds[4], i;
 
 	snprintf(path, sizeof(path), "%s/deferd-worker", rig_builddir());
 	fds[0] = fcntl(peer, F_DUPFD_CLOEXEC, 10);
 	fds[1] = fcntl(conf, F_DUPFD_CLOEXEC, 10);
 	fds[2] = fcntl(slate, F_DUPFD_CLOEXEC, 10);
-	for (i = 0; i < 3; i++)
+	fds[3] = fcntl(jobs, F_DUPFD_CLOEXEC, 10);
+	for (i = 0; i < 4; i++)
 		dup2(fds[i], ROLE_FD_PEER + i);
 	execl(path, "deferd-worker", "-f", "-p", "0", (char *)NULL);
 	_exit(126);
@@ -118,19 +120,23 @@ rig_child(int peer, int conf, int slate)
 void
 rig_start(struct rig *r)
 {
-	int pair[2], conf = rig_conf_fd(r), slate = slate_create(r->threads);
+	int pair[2], jobs[2];
+	int conf = rig_conf_fd(r), slate = slate_create(r->threads);
 
 	ck_assert_int_ge(slate, 0);
 	ck_assert_int_eq(sock_pair(pair), 0);
+	ck_assert_int_eq(sock_pair(jobs), 0);
 	ck_assert_int_eq(slate_map_reader(&r->slate, slate), 0);
 	r->pid = fork();
 	ck_assert_int_ge(r->pid, 0);
 	if (r->pid == 0)
-		rig_child(pair[1], conf, slate);
+		rig_child(pair[1], conf, slate, jobs[1]);
 	close(pair[1]);
+	close(jobs[1]);
 	close(conf);
 	close(slate);
 	r->master = pair[0];
+	r->jobs = jobs[0];
 	ck_assert(rig_next(r));
 	ck_assert_int_eq(r->f.kind, FRAME_HELLO);
 	ck_assert_uint_eq(r->f.u.hello.version, FRAME_VERSION);
@@ -148,17 +154,18 @@ rig_send(struct rig *r, const struct frame *f, int fd)
 	ck_assert_int_eq(frame_encode(&b, f), 0);
 	iov.iov_base = b.data + b.start;
 	iov.iov_len = buf_len(&b);
-	ck_assert_int_eq(sock_send(r->master, &iov, 1, &fd, fd != -1, 0),
+	ck_assert_int_eq(sock_send(f->kind == FRAME_RUN ? r->jobs : r->master,
+	    &iov, 1, &fd, fd != -1, 0),
 	    (ssize_t)iov.iov_len);
 	buf_fini(&b);
 }
 
 void
-rig_send_garbage(struct rig *r)
+rig_send_garbage(int fd)
 {
 	struct iovec iov = { (char []){ "garbage" }, 7 };
 
-	ck_assert_int_eq(sock_send(r->master, &iov, 1, NULL, 0, 0), 7);
+	ck_assert_int_eq(sock_send(fd, &iov, 1, NULL, 0, 0), 7);
 }
 
 void
@@ -444,6 +451,19 @@ rig_check_gone(pid_t pid)
 		nap(&left);
 }
 
+struct slate_slot *
+rig_thread(struct rig *r, unsigned int number)
+{
+	unsigned char id[TASK_ID_BYTES];
+
+	rig_id(id, number);
+	for (unsigned int i = 0; i < r->slate.nslots; i++)
+		if (r->slate.slot[i].attempt != 0 &&
+		    memcmp(r->slate.slot[i].task, id, sizeof(id)) == 0)
+			return &r->slate.slot[i];
+	ck_abort_msg("task %u is not on the slate", number);
+}
+
 long
 rig_rss_kib(struct rig *r)
 {
@@ -472,12 +492,17 @@ rig_wait_worker(struct rig *r)
 }
 
 void
+rig_retire(struct rig *r)
+{
+	ck_assert_int_eq(shutdown(r->jobs, SHUT_WR), 0);
+}
+
+void
 rig_stop(struct rig *r)
 {
-	struct frame f = { .kind = FRAME_RETIRE };
 	unsigned int i;
 
-	rig_send(r, &f, -1);
+	rig_retire(r);
 	ck_assert_int_eq(rig_wait_worker(r), 0);
 	for (i = 0; i < r->slate.nslots; i++) {
 		ck_assert_uint_eq(r->slate.slot[i].attempt, 0);
@@ -507,6 +532,7 @@ rig_fini(struct rig *r)
 			nap(&left);
 	ck_assert_int_eq(errno, ECHILD);
 	close(r->master);
+	close(r->jobs);
 	if (r->spool != -1)
 		close(r->spool);
 	slate_unmap(&r->slate);

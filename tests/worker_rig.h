@@ -21,7 +21,7 @@ struct rig {
 	struct buf	 conf;
 	unsigned int	 threads;
 	pid_t		 pid;		/* the worker */
-	int		 master;	/* our end */
+	int		 master, jobs;	/* our ends */
 	struct slate	 slate;
 	struct frame	 f;		/* the last one that came */
 	unsigned char	*packet;	/* what it borrows */
@@ -89,8 +89,11 @@ long	rig_read_number(struct rig *, const char *name);
 /* It ends, whoever gets to reap it: we, or a parent that dies with it. */
 void	rig_check_gone(pid_t);
 
-/* A message that is no frame. */
-void	rig_send_garbage(struct rig *);
+/* A message that is no frame, to one of its sockets. */
+void	rig_send_garbage(int fd);
+
+/* No more jobs come. */
+void	rig_retire(struct rig *);
 
 /* Waits for the worker's end: its status as waitpid() gives it. */
 int	rig_wait_worker(struct rig *);
@@ -98,6 +101,10 @@ int	rig_wait_worker(struct rig *);
 /* Retires the worker, which must exit 0 and leave nothing; then fini. */
 void	rig_stop(struct rig *);
 void	rig_fini(struct rig *);
+
+/* The thread that has this task on the slate; there must be one. */
+struct slate_slot *
+	rig_thread(struct rig *, unsigned int number);
 
 /* The worker's VmRSS. */
 long	rig_rss_kib(struct rig *);

@@ -110,38 +110,57 @@ start_master(struct keeper *k)
 		keeper_end(k, 1);
 }
 
-/* pid, or -1; the worker's socket and slate in fds. */
+/* Execs a worker with this slate and this end of its jobs. */
 static pid_t
-spawn_worker(struct keeper *k, struct keeper_worker *w, int fds[2])
+spawn_worker_with(struct keeper *k, struct keeper_worker *w, int slate,
+    int jobs, int *peer)
 {
 	char *argv[6], pool[16];
 	struct spawn s = {
-		.program = ROLE_WORKER_PROGRAM, .argv = argv, .nfds = 3,
+		.program = ROLE_WORKER_PROGRAM, .argv = argv,
+		.fds = { -1, -1, slate, jobs }, .nfds = 4,
 		.user = k->run_as, .yields = true, .mask = 022,
 		.death_signal = SIGTERM,
 	};
-	int slate, saved;
+	int saved;
+	pid_t pid;
+
+	if (slate_map_reader(&w->slate, slate) < 0)
+		return -1;
+	snprintf(pool, sizeof(pool), "%u", w->pool);
+	role_argv(k, argv, ROLE_WORKER_PROGRAM, "-p", pool);
+	pid = spawn_role(k, &s, peer);
+	saved = errno;
+	if (pid < 0)
+		slate_unmap(&w->slate);
+	errno = saved;
+	return pid;
+}
+
+/* pid, or -1; what FRAME_SPAWNED carries in fds. */
+static pid_t
+spawn_worker(struct keeper *k, struct keeper_worker *w, int fds[3])
+{
+	int jobs[2], saved;
 	pid_t pid = -1;
 
-	slate = slate_create((unsigned int)k->settings.conf->threads);
-	if (slate < 0)
+	fds[1] = slate_create((unsigned int)k->settings.conf->threads);
+	if (fds[1] < 0)
 		return -1;
-	if (slate_map_reader(&w->slate, slate) == 0) {
-		snprintf(pool, sizeof(pool), "%u", w->pool);
-		role_argv(k, argv, ROLE_WORKER_PROGRAM, "-p", pool);
-		s.fds[2] = slate;
-		pid = spawn_role(k, &s, &fds[0]);
+	if (sock_pair(jobs) == 0) {
+		pid = spawn_worker_with(k, w, fds[1], jobs[1], &fds[0]);
 		saved = errno;
+		close(jobs[1]);
 		if (pid < 0)
-			slate_unmap(&w->slate);
+			close(jobs[0]);
 		errno = saved;
+		fds[2] = jobs[0];
 	}
 	if (pid < 0) {
 		saved = errno;
-		close(slate);
+		close(fds[1]);
 		errno = saved;
 	}
-	fds[1] = slate;
 	return pid;
 }
 
@@ -150,7 +169,7 @@ start_worker(struct keeper *k, struct keeper_worker *w)
 {
 	struct frame f = { .kind = FRAME_SPAWNED };
 	pid_t pid = -1;
-	int fds[2];
+	int fds[3];
 
 	w->started_ms = keeper_now_ms();
 	if (w->generation != k->generation) {
@@ -173,7 +192,7 @@ start_worker(struct keeper *k, struct keeper_worker *w)
 	    w->pool, (long)pid);
 	f.u.spawned.worker = w->number;
 	f.u.spawned.pid = (int32_t)pid;
-	keeper_tell(k, &f, fds, 2);
+	keeper_tell(k, &f, fds, 3);
 }
 
 /* Starts who has waited long enough; gives the time of the next one. */

@@ -75,6 +75,7 @@ tell_followed(struct job *job)
 		return;
 	memcpy(f.u.follow.id, job->id, TASK_ID_BYTES);
 	f.u.follow.attempt = job->attempt;
+	f.u.follow.slot = job->slot->index;
 	f.u.follow.on = job->followed;
 	worker_tell(job->slot->worker, &f);
 }
@@ -102,7 +103,7 @@ send_run(struct proc_slot *s, struct job *job, const struct conf_route *r)
 	if (m->body.bytes != NULL)
 		f.u.run.body = (struct frame_bytes){ m->body.bytes->data,
 		    m->body.bytes->len };
-	return wire_send(&s->worker->wire, &f, &m->body.fd);
+	return wire_send(&s->worker->jobs, &f, &m->body.fd);
 }
 
 /* A module is warned when its time is up; an exec task's worker knows. */

@@ -5,6 +5,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 #include <utlist.h>
 
@@ -15,23 +16,38 @@
 
 /* What crashed this thread, or 0.  User code can write there what it likes. */
 static int
-signal_of(const struct worker *w, unsigned int slot)
+signal_of(const struct slate_slot *thread)
 {
-	int signo = atomic_load(&w->slate.slot[slot].signo);
+	int signo = atomic_load(&thread->signo);
 
 	return (signo > 0 && signo < NSIG) || signo == SLATE_EXIT ? signo : 0;
 }
 
+static bool
+has_job(const struct slate_slot *thread, const struct job *job)
+{
+	return atomic_load(&thread->attempt) == job->attempt &&
+	    memcmp(thread->task, job->id, TASK_ID_BYTES) == 0;
+}
+
 /* More than one thread can crash before the process is gone. */
 static enum proc_end
-verdict(const struct worker *w, const struct proc_slot *s, int *signo)
+verdict(const struct worker *w, const struct job *job, int *signo)
 {
-	if ((*signo = signal_of(w, s->index)) != 0)
-		return PROC_GUILTY;
-	for (unsigned int i = 0; i < w->nslots; i++)
-		if (signal_of(w, i) != 0)
-			return PROC_NEIGHBOUR;
-	return PROC_DIED;
+	enum proc_end end = PROC_DIED;
+
+	for (unsigned int i = 0; i < w->slate.nslots; i++) {
+		const struct slate_slot *thread = &w->slate.slot[i];
+		int by = signal_of(thread);
+
+		if (by != 0 && has_job(thread, job)) {
+			*signo = by;
+			return PROC_GUILTY;
+		}
+		if (by != 0)
+			end = PROC_NEIGHBOUR;
+	}
+	return end;
 }
 
 /* Nothing was sent yet: it will have another slot. */
@@ -59,7 +75,7 @@ end_jobs(struct worker *w)
 			keep_reserved(w->proc, job);
 			continue;
 		}
-		result.end = verdict(w, s, &result.signo);
+		result.end = verdict(w, job, &result.signo);
 		proc_job_end(w->proc, job, &result);
 	}
 }
@@ -130,14 +146,18 @@ launcher_spawned(struct proc *p, const struct frame *f, const int *fds)
 	close(fds[1]);
 	if (!ok) {
 		close(fds[0]);
+		close(fds[2]);
 		log_error("worker-unusable worker=%u", f->u.spawned.worker);
 		return;
 	}
 	w->wire.on_frame = worker_on_frame;
-	w->wire.on_end = worker_on_end;
-	w->wire.arg = w;
-	if (wire_open(&w->wire, p->base, fds[0]) == -1)
-		worker_kill(w, "no memory for its socket");
+	w->wire.on_end = w->jobs.on_end = worker_on_end;
+	w->jobs.on_frame = worker_on_jobs_frame;
+	w->wire.arg = w->jobs.arg = w;
+	ok = wire_open(&w->wire, p->base, fds[0]) == 0;
+	ok = wire_open(&w->jobs, p->base, fds[2]) == 0 && ok;
+	if (!ok)
+		worker_kill(w, "no memory for its sockets");
 	else if (w->state == WORKER_RETIRING)
 		worker_retire(w);
 }

@@ -55,6 +55,7 @@ struct worker {
 	struct code	*code;
 	bool		 is_module;
 	struct wire	 wire;
+	struct wire	 jobs;		/* RUN only */
 	struct slate	 slate;
 	struct proc_slot *slots;
 	unsigned int	 nslots, nfree, nstuck;
@@ -147,5 +148,7 @@ void	worker_kill_when_idle(struct worker *);
 void	worker_tell(struct worker *, const struct frame *);
 void	worker_on_frame(struct wire *, const struct frame *, const int *fds);
 void	worker_on_end(struct wire *);
+void	worker_on_jobs_frame(struct wire *, const struct frame *,
+	    const int *fds);
 
 #endif

@@ -79,6 +79,7 @@ slot_warn(struct proc_slot *s, int64_t seconds)
 	s->warned = true;
 	memcpy(f.u.job.id, s->job->id, TASK_ID_BYTES);
 	f.u.job.attempt = s->job->attempt;
+	f.u.job.slot = s->index;
 	worker_tell(s->worker, &f);
 	slot_arm(s, seconds);
 }

@@ -138,6 +138,16 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 		packet_free(p);
 	}
 	event_del(w->writable);
+	if (w->ending)
+		shutdown(w->fd, SHUT_WR);
+}
+
+void
+wire_end(struct wire *w)
+{
+	w->ending = true;
+	if (w->fd != -1 && w->waiting == NULL)
+		shutdown(w->fd, SHUT_WR);
 }
 
 /* Keeps a packet, with descriptors of its own, until there is room. */
@@ -198,7 +208,7 @@ wire_open(struct wire *w, struct event_base *base, int fd)
 	int flags = fcntl(fd, F_GETFL);
 
 	w->fd = fd;
-	w->over = false;
+	w->over = w->ending = false;
 	w->waiting = NULL;
 	w->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, w);
 	w->writable = event_new(base, fd, EV_WRITE | EV_PERSIST, on_writable, w);

@@ -18,6 +18,7 @@ struct packet;
 struct wire {
 	int		 fd;		/* owned, or -1 */
 	bool		 over;		/* on_end() was called */
+	bool		 ending;	/* what waits is the last */
 	struct event	*readable, *writable;
 	struct packet	*waiting;	/* utlist, first leaves first */
 	/*
@@ -45,6 +46,12 @@ void	wire_close(struct wire *);
  */
 int	wire_send(struct wire *, const struct frame *, const int *fds)
 	__attribute__((warn_unused_result));
+
+/*
+ * What was sent is the last: the other side reads an end behind it.  Its own
+ * frames are still received.
+ */
+void	wire_end(struct wire *);
 
 /* Reads out what is there, calling on_frame(); on_end() if the end is there. */
 void	wire_read_out(struct wire *);

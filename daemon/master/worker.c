@@ -64,10 +64,8 @@ worker_kill_when_idle(struct worker *w)
 void
 worker_retire(struct worker *w)
 {
-	struct frame f = { .kind = FRAME_RETIRE };
-
 	w->state = WORKER_RETIRING;
-	worker_tell(w, &f);
+	wire_end(&w->jobs);
 	worker_kill_when_idle(w);
 }
 
@@ -81,6 +79,7 @@ worker_free(struct worker *w)
 	if (w->kill_timer != NULL)
 		event_free(w->kill_timer);
 	wire_close(&w->wire);
+	wire_close(&w->jobs);
 	slate_unmap(&w->slate);
 	free(w);
 }
@@ -102,7 +101,7 @@ worker_spawn(struct proc *p, unsigned int pool)
 	w->generation = p->conf->generation;
 	w->code = code;
 	w->is_module = code->module != NULL;
-	w->wire.fd = -1;
+	w->wire.fd = w->jobs.fd = -1;
 	DL_APPEND(p->workers, w);
 	f.u.spawn.worker = w->number;
 	f.u.spawn.pool = pool;
@@ -284,9 +283,16 @@ worker_on_frame(struct wire *wire, const struct frame *f, const int *fds)
 	}
 }
 
+void
+worker_on_jobs_frame(struct wire *wire, const struct frame *f, const int *fds)
+{
+	proc_close_fds(f, fds);
+	worker_kill(wire->arg, "it has answered where it is only asked");
+}
+
 /*
  * Its death is the launcher's to report, in a moment.  If it is alive, it
- * has sent nonsense or closed its socket, and must not stay; nor must a job
+ * has sent nonsense or closed a socket, and must not stay; nor must a job
  * go there meanwhile.
  */
 void

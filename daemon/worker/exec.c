@@ -320,16 +320,6 @@ run_watch_clock(struct run *r, int64_t now)
 		run_kill(r, SIGKILL);
 }
 
-/* A worker that cannot have its limits back leaves, and another one comes. */
-static void
-run_want_limits(const struct run *r)
-{
-	if (rlimit_restore(&r->job->world->limits) == 0)
-		return;
-	log_error("limits-lowered task=%s", r->job->id_text);
-	_exit(1);
-}
-
 static void
 run_turn(struct run *r)
 {
@@ -341,7 +331,7 @@ run_turn(struct run *r)
 		ear[EAR_OUT].fd = -1;
 	if (poll(ear, EAR_N, run_sleep_ms(r, job_now_ms())) == -1) {
 		if (errno == EINVAL)	/* more than we may have open */
-			run_want_limits(r);
+			rlimit_want(&r->job->world->limits);
 		return;
 	}
 	if (ear[EAR_BELL].revents != 0)
@@ -365,7 +355,7 @@ run_wait_for_spool(struct run *r)
 		if (poll(&bell, 1, -1) == 1)
 			run_hear_bell(r);
 		else
-			run_want_limits(r);
+			rlimit_want(&r->job->world->limits);
 }
 
 static void
@@ -514,7 +504,7 @@ exec_run(struct job *job)
 	if (run_start(&r) == -1) {
 		job_end(job, OUTCOME_FAILED, "the program cannot be started: "
 		    "%s", strerrordesc_np(errno));
-		run_want_limits(&r);
+		rlimit_want(&job->world->limits);
 		run_close(&r);
 		return;
 	}

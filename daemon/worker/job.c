@@ -100,7 +100,6 @@ job_new(const struct job_world *world, const struct frame *f, int fd)
 	pthread_mutex_init(&job->tail_lock, NULL);
 	tail_init(&job->tail, &sink);
 	job->body_fd = fd;
-	job->body_in_fd = fd != -1;
 	job->body_size = f->u.run.body_size;
 	job->spool_fd = -1;
 	job->wait_status = -1;
@@ -186,12 +185,6 @@ job_prepare(struct job *job)
 	    conf->pools[job->world->pool].module == NULL };
 	const struct conf_route *route = job_find_route(job);
 
-	if (job->body_in_fd && (job->body_fd = fdtable_fetch(&job->world->fds,
-	    job->body_fd)) == -1) {
-		job_end(job, OUTCOME_FAILED, "the request's body cannot be "
-		    "had: %s", strerrordesc_np(errno));
-		return false;
-	}
 	if (route == NULL) {
 		job_end(job, OUTCOME_FAILED, "no such route");
 		return false;
@@ -352,9 +345,9 @@ job_send_done(struct job *job)
 }
 
 void
-job_send_refusal(const struct job_world *world, const struct frame *run)
+job_send_refusal(const struct job_world *world, const struct frame *run,
+    const char *reason)
 {
-	static const char reason[] = "the worker had no memory for it";
 	struct frame f = { .kind = FRAME_DONE };
 
 	memcpy(f.u.done.id, run->u.run.id, TASK_ID_BYTES);

@@ -1,8 +1,7 @@
 /*
  * job - one attempt at one task, from its RUN frame to its DONE frame.
  *
- * Made by the main thread from a frame, given to a thread of the pool, freed
- * by it.  What exec and module have in common lives here: the request, its
+ * Made from a frame by a thread of the pool, and freed by it.  What exec and module have in common lives here: the request, its
  * environment, the response in the making, stderr, progress, and the answer
  * to the master.  They differ only in how user code is run.
  *
@@ -53,15 +52,14 @@ struct job {
 	const void	*head;
 	size_t		 head_len;
 	const void	*body;		/* when body_fd is -1 */
-	int		 body_fd;	/* owned, by the thread since job_prepare() */
-	bool		 body_in_fd;
+	int		 body_fd;	/* owned, or -1 */
 	uint64_t	 body_size;
 
 	/* both threads': what it says on stderr, and who hears it */
 	pthread_mutex_t	 tail_lock;
 	struct tail	 tail;
 
-	/* the main thread's, while it runs */
+	/* the pool's lock's, while it runs */
 	bool		 followed;	/* the master wants stderr as it comes */
 	uint64_t	 err_at;	/* and has so much of it */
 	int		 bell;		/* borrowed from the thread */
@@ -120,11 +118,12 @@ void	job_send_hello(const struct job_world *, unsigned int slots);
 void	job_send_need_spool(struct job *);
 void	job_send_done(struct job *);
 
-/* The DONE of a RUN that there was no memory for. */
-void	job_send_refusal(const struct job_world *, const struct frame *run);
+/* The DONE of a RUN that no job could be made of. */
+void	job_send_refusal(const struct job_world *, const struct frame *run,
+	    const char *reason);
 
 /*
- * Main thread, before it kills what runs here: no thread sends any more.  A
+ * Before what runs here is killed: no thread sends any more.  A
  * program that ends by our own hand has not failed; the master learns of the
  * worker's death instead, and reads the slate.
  */
@@ -137,7 +136,7 @@ void	job_send_progress(struct job *, int64_t now_ms);
 void	job_said(struct job *, const void *, size_t len);
 
 /*
- * Main thread: FOLLOW arrived; it begins with all that is kept.  Then what
+ * With the pool's lock: FOLLOW arrived; it begins with all that is kept.  Then what
  * came since the last time, if the master takes it now; else what is kept of
  * it later.
  */
@@ -147,7 +146,7 @@ void	job_send_stderr(struct job *);
 /* The thread, before job_send_done(): the rest of it. */
 void	job_send_last_stderr(struct job *);
 
-/* Main thread: CANCEL and SPOOL arrived.  job_spool takes fd. */
+/* With the pool's lock: CANCEL and SPOOL arrived.  job_spool takes fd. */
 void	job_cancel(struct job *);
 void	job_spool(struct job *, int fd, int error);
 

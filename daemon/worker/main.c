@@ -2,10 +2,11 @@
  * deferd-worker - runs tasks.  User code runs here only.
  *
  * exec'ed by the launcher with everything it may touch (daemon/role.h); it
- * opens no socket, no store, no configuration file.  The main thread listens
- * to the master and hands jobs to the threads of the pool.
+ * opens no socket, no store, no configuration file.  The threads of the pool
+ * take jobs from the master; the main thread hears what else it has to say.
  *
- * It ends in two ways.  Retired: with 0, when its last job is answered.  Or
+ * It ends in two ways.  Retired: with 0, when no more jobs come and the last
+ * one is answered.  Or
  * at once, when the master is gone, when the launcher is (SIGTERM, by
  * PDEATHSIG), or when a frame makes no sense: then it takes the programs it
  * runs with it, and what they were doing is on the slate.
@@ -17,7 +18,6 @@
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,8 +31,6 @@
 #include "daemon/role.h"
 #include "daemon/worker/child.h"
 #include "daemon/worker/pool.h"
-
-#define FRAMES_PER_TURN	16
 
 struct worker {
 	struct conf	*conf;
@@ -166,6 +164,7 @@ worker_init(struct worker *w, const struct options *o)
 	const char *module;
 
 	if (fcntl(ROLE_FD_PEER, F_SETFD, FD_CLOEXEC) == -1 ||
+	    fcntl(WORKER_FD_JOBS, F_SETFD, FD_CLOEXEC) == -1 ||
 	    slate_map_writer(&w->slate, WORKER_FD_SLATE) == -1)
 		log_fatal("fatal error=%m");
 	close(WORKER_FD_SLATE);
@@ -185,7 +184,7 @@ worker_init(struct worker *w, const struct options *o)
 	world.null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	w->packet = malloc(FRAME_MAX);
 	if (world.null_fd == -1 || w->packet == NULL ||
-	    pool_init(&w->pool, &world, &w->slate,
+	    pool_init(&w->pool, WORKER_FD_JOBS, &world, &w->slate,
 	    module != NULL ? &w->module : NULL) == -1)
 		log_fatal("fatal error=%m");
 }
@@ -203,28 +202,10 @@ worker_fini(struct worker *w)
 	free(w->packet);
 }
 
-/* Not one program outlives its worker. */
-static void
-worker_die(const struct worker *w, int status)
-{
-	unsigned int i;
-	pid_t pgid;
-
-	job_mute();
-	for (i = 0; i < w->slate.nslots; i++) {
-		pgid = atomic_load(&w->slate.slot[i].pgid);
-		if (pgid > 1)
-			kill(-pgid, SIGKILL);
-	}
-	_exit(status);
-}
-
 static int
 worker_take(struct worker *w, const struct frame *f, int fd)
 {
 	switch (f->kind) {
-	case FRAME_RUN:
-		return pool_run(&w->pool, f, fd);
 	case FRAME_CANCEL:
 		pool_cancel(&w->pool, f);
 		return 0;
@@ -234,16 +215,13 @@ worker_take(struct worker *w, const struct frame *f, int fd)
 	case FRAME_FOLLOW:
 		pool_follow(&w->pool, f);
 		return 0;
-	case FRAME_RETIRE:
-		pool_retire(&w->pool);
-		return 0;
 	default:
 		return -1;
 	}
 }
 
-/* One frame.  False when there is none now. */
-static bool
+/* One frame, if there is one now. */
+static void
 worker_receive(struct worker *w)
 {
 	int fds[SOCK_FDS_MAX], nfds;
@@ -254,40 +232,33 @@ worker_receive(struct worker *w)
 	n = sock_recv(ROLE_FD_PEER, w->packet, FRAME_MAX, MSG_DONTWAIT, fds,
 	    &nfds, &truncated);
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return false;
+		return;
 	if (n <= 0 && !truncated) {
 		log_debug("master-gone");
-		worker_die(w, 0);
+		pool_die(&w->pool, 0);
 	}
+	if (truncated)
+		rlimit_want(&w->pool.world.limits);
 	if (truncated || frame_decode(&f, w->packet, (size_t)n) == -1 ||
 	    frame_fds(&f) != nfds) {
 		log_error("frame-bad bytes=%zd descriptors=%d", n, nfds);
-		worker_die(w, 1);
+		pool_die(&w->pool, 1);
 	}
 	if (worker_take(w, &f, nfds == 1 ? fds[0] : -1) == -1) {
 		log_error("frame-bad frame=%s", frame_name(f.kind));
-		worker_die(w, 1);
+		pool_die(&w->pool, 1);
 	}
-	return true;
-}
-
-/* What is there, for a turn: the master has often sent more than one. */
-static void
-worker_hear(struct worker *w)
-{
-	for (int i = 0; i < FRAMES_PER_TURN && worker_receive(w); i++)
-		;
 }
 
 static void
 worker_serve(struct worker *w)
 {
-	enum { MASTER, TERM, IDLE, LITTER, N };
+	enum { MASTER, TERM, NEWS, LITTER, N };
 	const struct fdtable *fds = &w->pool.world.fds;
 	struct pollfd fd[N] = {
 		[MASTER] = { .fd = ROLE_FD_PEER, .events = POLLIN },
 		[TERM] = { .fd = w->term_fd, .events = POLLIN },
-		[IDLE] = { .fd = w->pool.idle_fd, .events = POLLIN },
+		[NEWS] = { .fd = w->pool.news_fd, .events = POLLIN },
 		[LITTER] = { .fd = fds->litter_fd[0], .events = POLLIN },
 	};
 
@@ -295,12 +266,12 @@ worker_serve(struct worker *w)
 		if (poll(fd, N, pool_feed(&w->pool) ? POOL_FEED_MS : -1) == -1)
 			continue;
 		if (fd[TERM].revents != 0)
-			worker_die(w, 0);
+			pool_die(&w->pool, 0);
 		if (fd[LITTER].revents != 0)
 			fdtable_clean(fds);
 		if (fd[MASTER].revents != 0)
-			worker_hear(w);
-		else if (fd[IDLE].revents != 0)
+			worker_receive(w);
+		else if (fd[NEWS].revents != 0 && pool_is_over(&w->pool))
 			return;
 	}
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "ipc/nitems.h"
+#include "ipc/sock.h"
 #include "daemon/log.h"
 #include "daemon/worker/exec.h"
 #include "daemon/worker/pool.h"
@@ -22,12 +23,26 @@
 #define STACK_MODULE_BYTES	((size_t)8 * 1024 * 1024)
 #define STACK_GUARD_BYTES	((size_t)64 * 1024)
 
+void
+pool_die(const struct pool *pool, int status)
+{
+	job_mute();
+	for (unsigned int i = 0; i < pool->nthreads; i++) {
+		pid_t pgid = atomic_load(&pool->threads[i].slot->pgid);
+
+		if (pgid > 1)
+			kill(-pgid, SIGKILL);
+	}
+	_exit(status);
+}
+
+/* The main thread shall look. */
 static void
-ring(int fd)
+pool_tell(struct pool *pool)
 {
 	const uint64_t one = 1;
 
-	if (write(fd, &one, sizeof(one)) == -1)
+	if (write(pool->news_fd, &one, sizeof(one)) == -1)
 		log_error("bell-failed error=%m");
 }
 
@@ -38,26 +53,101 @@ await(sem_t *sem)
 		;	/* EINTR */
 }
 
+static bool
+wish_is_for(const struct wish *w, const unsigned char *id, uint32_t attempt)
+{
+	return w->attempt == attempt && memcmp(w->id, id, TASK_ID_BYTES) == 0;
+}
+
+/* From here on the main thread can reach the job. */
+static void
+thread_enter(struct pool_thread *t, struct job *job, uint32_t slot)
+{
+	struct pool *pool = t->pool;
+	struct wish *w = &pool->wishes[slot];
+	bool is_ours;
+
+	pthread_mutex_lock(&pool->lock);
+	t->job = job;
+	is_ours = wish_is_for(w, job->id, job->attempt);
+	if (is_ours && w->cancelled)
+		job_cancel(job);
+	if (is_ours && w->followed) {
+		job_follow(job, true);
+		pool->feeds = true;
+		pool_tell(pool);
+	}
+	pthread_mutex_unlock(&pool->lock);
+}
+
+/* From here on it cannot. */
+static void
+thread_leave(struct pool_thread *t)
+{
+	pthread_mutex_lock(&t->pool->lock);
+	t->job = NULL;
+	pthread_mutex_unlock(&t->pool->lock);
+}
+
+/*
+ * A RUN whose body could not come along, since the worker has as many
+ * descriptors as it may: perhaps a task has lowered its limits.
+ */
+static void
+thread_refuse(struct pool_thread *t, const struct frame *run)
+{
+	rlimit_want(&t->pool->world.limits);
+	job_send_refusal(&t->pool->world, run,
+	    "the worker had no descriptor for the request's body");
+}
+
+/* What came is a RUN; NULL if it is answered already. */
+static struct job *
+thread_accept(struct pool_thread *t, const struct frame *f, int nfds, int fd)
+{
+	struct job *job;
+
+	if (nfds < frame_fds(f)) {
+		thread_refuse(t, f);
+		return NULL;
+	}
+	job = job_new(&t->pool->world, f, fd);
+	if (job == NULL) {
+		job_send_refusal(&t->pool->world, f,
+		    "the worker had no memory for it");
+		return NULL;
+	}
+	job->bell = t->bell;
+	job->ear = t->ear;
+	job->slot = t->slot;
+	thread_enter(t, job, f->u.run.slot);
+	return job;
+}
+
 /* The next job, or NULL when there will be none. */
 static struct job *
 thread_wait(struct pool_thread *t)
 {
-	struct job *job;
+	int fds[SOCK_FDS_MAX], nfds;
+	struct job *job = NULL;
+	bool truncated;
+	struct frame f;
+	ssize_t n;
 
-	await(&t->given);
-	pthread_mutex_lock(&t->lock);
-	job = t->job;
-	pthread_mutex_unlock(&t->lock);
+	while (job == NULL) {
+		n = sock_recv(t->pool->jobs_fd, t->packet, FRAME_MAX, 0, fds,
+		    &nfds, &truncated);
+		if (n <= 0)
+			return NULL;
+		if (frame_decode(&f, t->packet, (size_t)n) == -1 ||
+		    f.kind != FRAME_RUN || nfds > frame_fds(&f) ||
+		    f.u.run.slot >= t->pool->nthreads) {
+			log_error("frame-bad bytes=%zd descriptors=%d", n, nfds);
+			pool_die(t->pool, 1);
+		}
+		job = thread_accept(t, &f, nfds, nfds == 1 ? fds[0] : -1);
+	}
 	return job;
-}
-
-/* From here on the main thread cannot reach the job, and may bring the next. */
-static void
-thread_leave(struct pool_thread *t)
-{
-	pthread_mutex_lock(&t->lock);
-	t->job = NULL;
-	pthread_mutex_unlock(&t->lock);
 }
 
 static void
@@ -77,11 +167,7 @@ thread_run(struct pool_thread *t, struct job *job)
 static void
 thread_do(struct pool_thread *t, struct job *job)
 {
-	struct pool *pool = t->pool;
-
 	slate_set(t->slot, job->id, job->attempt);
-	job->slot = t->slot;
-	job->ear = t->ear;
 	thread_run(t, job);
 	thread_leave(t);
 	log_debug("done task=%s attempt=%u outcome=%d reason=%s", job->id_text,
@@ -90,9 +176,6 @@ thread_do(struct pool_thread *t, struct job *job)
 	job_send_done(job);
 	slate_clear(t->slot);
 	job_free(job);
-	if (atomic_fetch_sub(&pool->busy, 1) == 1 &&
-	    atomic_load(&pool->retiring))
-		ring(pool->idle_fd);
 }
 
 /* The bells are opened when all have parted: see pool_hang_bells(). */
@@ -103,7 +186,7 @@ thread_part(struct pool_thread *t)
 
 	fdtable_part(fds);
 	sem_post(&t->pool->parted);
-	await(&t->given);
+	await(&t->hung);
 	t->ear = fdtable_copy(fds, t->bell);
 	if (t->ear == -1)
 		log_fatal("fatal error=%m");
@@ -122,6 +205,8 @@ thread_main(void *arg)
 		thread_do(t, job);
 	if (t->pool->module != NULL)
 		module_unwatch_thread();
+	if (atomic_fetch_sub(&t->pool->left, 1) == 1)
+		pool_tell(t->pool);
 	return NULL;
 }
 
@@ -178,8 +263,10 @@ thread_start(struct pool_thread *t)
 	pthread_attr_t attr;
 	int ok;
 
-	pthread_mutex_init(&t->lock, NULL);
-	sem_init(&t->given, 0, 0);
+	sem_init(&t->hung, 0, 0);
+	t->packet = malloc(FRAME_MAX);
+	if (t->packet == NULL)
+		return -1;
 	pthread_attr_init(&attr);
 	ok = thread_map_stack(t, &attr);
 	if (ok == 0 && t->pool->module == NULL)
@@ -208,13 +295,13 @@ pool_hang_bells(struct pool *pool)
 		t->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (t->bell == -1)
 			return -1;
-		sem_post(&t->given);
+		sem_post(&t->hung);
 	}
 	return 0;
 }
 
 int
-pool_init(struct pool *pool, const struct job_world *world,
+pool_init(struct pool *pool, int jobs_fd, const struct job_world *world,
     const struct slate *slate, const struct module *module)
 {
 	unsigned int i;
@@ -222,12 +309,16 @@ pool_init(struct pool *pool, const struct job_world *world,
 	memset(pool, 0, sizeof(*pool));
 	pool->world = *world;
 	pool->module = module;
+	pool->jobs_fd = jobs_fd;
 	pool->stack_bytes = module ? STACK_MODULE_BYTES : STACK_EXEC_BYTES;
-	pool->idle_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	pool->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pool->threads = calloc(slate->nslots, sizeof(*pool->threads));
-	pool->nthreads = slate->nslots;
+	pool->wishes = calloc(slate->nslots, sizeof(*pool->wishes));
+	pool->left = pool->nthreads = slate->nslots;
+	pthread_mutex_init(&pool->lock, NULL);
 	sem_init(&pool->parted, 0, 0);
-	if (pool->idle_fd == -1 || pool->threads == NULL)
+	if (pool->news_fd == -1 || pool->threads == NULL ||
+	    pool->wishes == NULL)
 		return -1;
 	for (i = 0; i < pool->nthreads; i++) {
 		pool->threads[i].pool = pool;
@@ -241,10 +332,9 @@ pool_init(struct pool *pool, const struct job_world *world,
 static void
 thread_end(struct pool_thread *t)
 {
-	sem_post(&t->given);
 	pthread_join(t->id, NULL);
-	sem_destroy(&t->given);
-	pthread_mutex_destroy(&t->lock);
+	sem_destroy(&t->hung);
+	free(t->packet);
 	close(t->bell);
 	munmap(t->stack, t->pool->stack_bytes);
 }
@@ -257,128 +347,119 @@ pool_fini(struct pool *pool)
 	for (i = 0; i < pool->nthreads; i++)
 		thread_end(&pool->threads[i]);
 	sem_destroy(&pool->parted);
+	pthread_mutex_destroy(&pool->lock);
+	free(pool->wishes);
 	free(pool->threads);
-	close(pool->idle_fd);
+	close(pool->news_fd);
 }
 
-/* Woken with the lock free, or it would run into it. */
-static bool
-thread_give(struct pool_thread *t, struct job *job)
+/* With the lock: the job, if a thread has it. */
+static struct job *
+pool_find(const struct pool *pool, const unsigned char *id, uint32_t attempt)
 {
-	bool is_free;
+	for (unsigned int i = 0; i < pool->nthreads; i++) {
+		struct job *job = pool->threads[i].job;
 
-	job->bell = t->bell;
-	pthread_mutex_lock(&t->lock);
-	is_free = t->job == NULL;
-	if (is_free) {
-		atomic_fetch_add(&t->pool->busy, 1);
-		t->job = job;
-	}
-	pthread_mutex_unlock(&t->lock);
-	if (is_free)
-		sem_post(&t->given);
-	return is_free;
-}
-
-int
-pool_run(struct pool *pool, const struct frame *f, int fd)
-{
-	struct job *job = job_new(&pool->world, f, fd);
-
-	if (job == NULL) {
-		job_send_refusal(&pool->world, f);
-		return 0;
-	}
-	if (f->u.run.slot < pool->nthreads &&
-	    thread_give(&pool->threads[f->u.run.slot], job))
-		return 0;
-	job_free(job);
-	return -1;
-}
-
-/*
- * The thread that has this job, locked so that it stays; or NULL.  All frames
- * about a job begin with its id and attempt.
- */
-static struct pool_thread *
-pool_hold(struct pool *pool, const struct frame *f)
-{
-	struct pool_thread *t;
-	unsigned int i;
-
-	for (i = 0; i < pool->nthreads; i++) {
-		t = &pool->threads[i];
-		pthread_mutex_lock(&t->lock);
-		if (t->job != NULL && t->job->attempt == f->u.job.attempt &&
-		    memcmp(t->job->id, f->u.job.id, TASK_ID_BYTES) == 0)
-			return t;
-		pthread_mutex_unlock(&t->lock);
+		if (job != NULL && job->attempt == attempt &&
+		    memcmp(job->id, id, TASK_ID_BYTES) == 0)
+			return job;
 	}
 	return NULL;
+}
+
+/* With the lock: what is said of a job that no thread has; NULL: nobody's. */
+static struct wish *
+pool_wish(struct pool *pool, uint32_t slot, const unsigned char *id,
+    uint32_t attempt)
+{
+	struct wish *w;
+
+	if (slot >= pool->nthreads)
+		return NULL;
+	w = &pool->wishes[slot];
+	if (!wish_is_for(w, id, attempt)) {
+		*w = (struct wish){ .attempt = attempt };
+		memcpy(w->id, id, TASK_ID_BYTES);
+	}
+	return w;
 }
 
 void
 pool_cancel(struct pool *pool, const struct frame *f)
 {
-	struct pool_thread *t = pool_hold(pool, f);
+	const unsigned char *id = f->u.job.id;
+	uint32_t attempt = f->u.job.attempt;
+	struct job *job;
+	struct wish *w;
 
-	if (t == NULL)
-		return;		/* its DONE is on the way */
-	job_cancel(t->job);
-	pthread_mutex_unlock(&t->lock);
-}
-
-void
-pool_spool(struct pool *pool, const struct frame *f, int fd)
-{
-	struct pool_thread *t = pool_hold(pool, f);
-
-	if (t == NULL) {
-		if (fd != -1)
-			close(fd);
-		return;
-	}
-	job_spool(t->job, fd, f->u.job.error);
-	pthread_mutex_unlock(&t->lock);
+	pthread_mutex_lock(&pool->lock);
+	job = pool_find(pool, id, attempt);
+	if (job != NULL)
+		job_cancel(job);
+	else if ((w = pool_wish(pool, f->u.job.slot, id, attempt)) != NULL)
+		w->cancelled = true;
+	pthread_mutex_unlock(&pool->lock);
 }
 
 void
 pool_follow(struct pool *pool, const struct frame *f)
 {
-	struct pool_thread *t = pool_hold(pool, f);
+	const unsigned char *id = f->u.follow.id;
+	uint32_t attempt = f->u.follow.attempt;
+	struct job *job;
+	struct wish *w;
 
-	if (t == NULL)
-		return;
-	job_follow(t->job, f->u.follow.on);
-	pool->feeds = true;
-	pthread_mutex_unlock(&t->lock);
+	pthread_mutex_lock(&pool->lock);
+	job = pool_find(pool, id, attempt);
+	if (job != NULL) {
+		job_follow(job, f->u.follow.on);
+		pool->feeds = true;
+	} else if ((w = pool_wish(pool, f->u.follow.slot, id, attempt)) != NULL) {
+		w->followed = f->u.follow.on;
+	}
+	pthread_mutex_unlock(&pool->lock);
+}
+
+/* It was asked for, so a thread has the job; or has given it up by now. */
+void
+pool_spool(struct pool *pool, const struct frame *f, int fd)
+{
+	struct job *job;
+
+	pthread_mutex_lock(&pool->lock);
+	job = pool_find(pool, f->u.job.id, f->u.job.attempt);
+	if (job != NULL)
+		job_spool(job, fd, f->u.job.error);
+	else if (fd != -1)
+		close(fd);
+	pthread_mutex_unlock(&pool->lock);
 }
 
 bool
 pool_feed(struct pool *pool)
 {
-	struct pool_thread *t;
 	bool any = false;
-	unsigned int i;
 
-	if (!pool->feeds)
-		return false;
-	for (i = 0; i < pool->nthreads; i++) {
-		t = &pool->threads[i];
-		pthread_mutex_lock(&t->lock);
-		if (t->job != NULL && t->job->followed) {
-			job_send_stderr(t->job);
+	pthread_mutex_lock(&pool->lock);
+	for (unsigned int i = 0; pool->feeds && i < pool->nthreads; i++) {
+		struct job *job = pool->threads[i].job;
+
+		if (job != NULL && job->followed) {
+			job_send_stderr(job);
 			any = true;
 		}
-		pthread_mutex_unlock(&t->lock);
 	}
-	return pool->feeds = any;
+	pool->feeds = any;
+	pthread_mutex_unlock(&pool->lock);
+	return any;
 }
 
-void
-pool_retire(struct pool *pool)
+bool
+pool_is_over(struct pool *pool)
 {
-	atomic_store(&pool->retiring, true);
-	if (atomic_load(&pool->busy) == 0)
-		ring(pool->idle_fd);
+	uint64_t rings;
+
+	if (read(pool->news_fd, &rings, sizeof(rings)) == -1)
+		return false;		/* EAGAIN: no news */
+	return atomic_load(&pool->left) == 0;
 }

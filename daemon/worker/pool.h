@@ -1,10 +1,14 @@
 /*
  * pool - the threads of a worker, one job each.
  *
- * The master names the thread for every job, and knows which are free: there
- * is no queue here, only a mailbox for one job per thread.  The main thread
- * calls the functions below; a thread, when its job is done, tells the
- * master by itself.
+ * Threads that are free wait at the jobs socket: the kernel wakes one of them
+ * for a RUN, and when its job is done it tells the master by itself.  The
+ * master sends no more jobs than there are threads, so none waits for long;
+ * when it ends the socket, the threads finish what they have, and end.
+ *
+ * The main thread calls the functions below.  What the master says of a job on
+ * the other socket may come before a thread has the job: that is a wish, kept
+ * under the job's slot, which has one job at a time.
  */
 #ifndef DAEMON_WORKER_POOL_H
 #define DAEMON_WORKER_POOL_H
@@ -24,12 +28,18 @@ struct pool_thread {
 	pthread_t	 id;
 	void		*stack;		/* mapped */
 	struct slate_slot *slot;	/* borrowed from the slate */
+	unsigned char	*packet;	/* owned, FRAME_MAX bytes */
 	int		 bell;		/* eventfd; see job.h */
 	int		 ear;		/* the thread's own number of it */
+	sem_t		 hung;		/* the bell is there */
+	struct job	*job;		/* the one it runs; pool->lock */
+};
 
-	sem_t		 given;		/* the bell, then jobs, then none */
-	pthread_mutex_t	 lock;		/* of what follows */
-	struct job	*job;		/* to do, or being done */
+/* Said of a job that no thread has yet; or not any more. */
+struct wish {
+	unsigned char	 id[TASK_ID_BYTES];
+	uint32_t	 attempt;	/* 0: none */
+	bool		 cancelled, followed;
 };
 
 struct pool {
@@ -37,30 +47,29 @@ struct pool {
 	const struct module *module;	/* borrowed; NULL: programs */
 	struct pool_thread *threads;
 	unsigned int	 nthreads;
+	int		 jobs_fd;	/* borrowed */
 	sem_t		 parted;	/* one for each, at the start */
 	size_t		 stack_bytes;
-	atomic_uint	 busy;		/* jobs not yet answered */
-	atomic_bool	 retiring;
-	bool		 feeds;		/* the main thread's: some are followed */
-	int		 idle_fd;	/* eventfd: retiring, and nothing is left */
+	atomic_uint	 left;		/* threads that have not ended */
+	int		 news_fd;	/* eventfd: look again at what follows */
+
+	pthread_mutex_t	 lock;		/* threads' jobs, and what follows */
+	struct wish	*wishes;	/* by slot */
+	bool		 feeds;		/* some are followed */
 };
 
-/* Starts one thread for each slot.  0, or -1 with errno. */
-int	pool_init(struct pool *, const struct job_world *,
+/* Starts one thread for each slot of the slate.  0, or -1 with errno. */
+int	pool_init(struct pool *, int jobs_fd, const struct job_world *,
 	    const struct slate *, const struct module *)
 	__attribute__((warn_unused_result));
 
-/* Ends the threads; no job may be left. */
+/* After pool_is_over(). */
 void	pool_fini(struct pool *);
 
 /*
- * Frames from the master; fd (-1: none) is taken.  pool_run() gives -1 when
- * the frame names a thread that is not there or not free: then the two no
- * longer agree on anything.  Without memory the task fails, saying so.  The
- * others may come too late, which is normal.
+ * Frames from the master; fd (-1: none) is taken.  They may come too early or
+ * too late, which is normal.
  */
-int	pool_run(struct pool *, const struct frame *, int fd)
-	__attribute__((warn_unused_result));
 void	pool_cancel(struct pool *, const struct frame *);
 void	pool_spool(struct pool *, const struct frame *, int fd);
 void	pool_follow(struct pool *, const struct frame *);
@@ -72,7 +81,14 @@ void	pool_follow(struct pool *, const struct frame *);
 #define POOL_FEED_MS	100
 bool	pool_feed(struct pool *);
 
-/* No more jobs come.  idle_fd becomes readable when the last is answered. */
-void	pool_retire(struct pool *);
+/* Not one program outlives its worker; any thread. */
+void	pool_die(const struct pool *, int status)
+	__attribute__((noreturn));
+
+/*
+ * When news_fd is readable: whether all threads have ended, since no more jobs
+ * come and the last one is answered.
+ */
+bool	pool_is_over(struct pool *);
 
 #endif

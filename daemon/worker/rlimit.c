@@ -1,7 +1,9 @@
 #include "config.h"
 
 #include <string.h>
+#include <unistd.h>
 
+#include "daemon/log.h"
 #include "daemon/worker/rlimit.h"
 
 void
@@ -12,8 +14,9 @@ rlimit_keep(struct rlimit_all *l)
 		(void)getrlimit(i, &l->resource[i]);
 }
 
-int
-rlimit_restore(const struct rlimit_all *l)
+/* -1: one of them cannot be raised again. */
+static int
+restore(const struct rlimit_all *l)
 {
 	int status = 0;
 
@@ -28,4 +31,14 @@ rlimit_restore(const struct rlimit_all *l)
 			status = -1;
 	}
 	return status;
+}
+
+/* What runs here is on the slate. */
+void
+rlimit_want(const struct rlimit_all *l)
+{
+	if (restore(l) == 0)
+		return;
+	log_error("limits-lowered");
+	_exit(1);
 }

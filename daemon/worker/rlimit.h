@@ -4,8 +4,8 @@
  * The kernel lets any process change those of another one of its user
  * (prlimit(2)), so a task can change its worker's, and a hard limit that was
  * lowered stays lowered.  Whoever meets an error that this can be the reason
- * for asks for them back; a worker that cannot have them makes room for one
- * that has.
+ * for wants them back; a worker that cannot have them leaves at once, and makes
+ * room for one that has.
  */
 #ifndef DAEMON_WORKER_RLIMIT_H
 #define DAEMON_WORKER_RLIMIT_H
@@ -18,7 +18,7 @@ struct rlimit_all {
 
 void	rlimit_keep(struct rlimit_all *);
 
-/* 0: they are as they were.  -1: one of them cannot be raised again. */
-int	rlimit_restore(const struct rlimit_all *);
+/* Comes back with the limits as they were, or not at all. */
+void	rlimit_want(const struct rlimit_all *);
 
 #endif
