@@ -329,14 +329,25 @@ leave_terminal(const struct master *m)
 	close(fd);
 }
 
+/* What is queued for the store is committed, or the status says that it is not. */
+static void
+close_store(struct master *m)
+{
+	sched_save_rest(m->sched);
+	store_close(m->store);
+	if (sched_unsaved(m->sched) > 0)
+		m->status = EXIT_FAILURE;
+	log_info("exit status=%d", m->status);
+}
+
 /*
- * What is queued for the store is committed; then everything is given back,
- * unless a thread still looks at it: one that waits for a stranger's file.
+ * Everything is given back, unless a thread still looks at it: one that waits
+ * for a stranger's file.
  */
 static void
 stop(struct master *m)
 {
-	store_close(m->store);
+	close_store(m);
 	if (!work_pool_settle(m->io)) {
 		log_warn("leaving-stuck");
 		_exit(m->status);
@@ -370,7 +381,6 @@ main(int argc, char **argv)
 	start_alive(&m);
 	if (event_base_dispatch(m.base) == -1)
 		m.status = EXIT_FAILURE;
-	log_info("exit status=%d", m.status);
 	stop(&m);
 	return m.status;
 }

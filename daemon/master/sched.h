@@ -45,6 +45,15 @@ struct sched *
 int	sched_restore(struct sched *, char *error)
 	__attribute__((warn_unused_result));
 
+/*
+ * The loop has ended, and store_close() is next: what the store could not
+ * commit is asked of it once more.  After that sched_unsaved() names, in the
+ * log, the tasks whose end it did not commit, and gives their number: the next
+ * start finds them as they were before (contract.md 6, design.md 3).
+ */
+void	sched_save_rest(struct sched *);
+size_t	sched_unsaved(const struct sched *);
+
 /* After store_close(), so that no operation is under way any more. */
 void	sched_free(struct sched *);
 

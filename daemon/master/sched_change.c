@@ -73,6 +73,20 @@ sched_retry_changes(struct sched *s)
 	}
 }
 
+size_t
+sched_unsaved_changes(const struct sched *s)
+{
+	const struct change *c;
+	size_t n = 0;
+
+	DL_FOREACH(s->changes, c)
+		if (sched_unable(&c->op)) {
+			sched_log_unsaved(c->id, &c->op);
+			n++;
+		}
+	return n;
+}
+
 void
 sched_free_changes(struct sched *s)
 {

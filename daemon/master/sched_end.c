@@ -39,6 +39,7 @@ on_saved(struct store_op *op)
 	struct sched *s = job->arg;
 	struct task *t = table_find(&s->table, job->id);
 
+	DL_DELETE(s->saving, job);
 	sched_answered(s, op);
 	if (op->body_lost) {
 		lose_response(s, job);
@@ -60,7 +61,42 @@ on_saved(struct store_op *op)
 void
 sched_save_end(struct sched *s, struct job *job)
 {
+	DL_APPEND(s->saving, job);
 	sched_ask(s, &job->op, on_saved, job);
+}
+
+void
+sched_retry_ends(struct sched *s)
+{
+	struct job *list = s->unsaved, *job, *tmp;
+
+	s->unsaved = NULL;
+	DL_FOREACH_SAFE(list, job, tmp) {
+		DL_DELETE(list, job);
+		sched_save_end(s, job);
+	}
+}
+
+void
+sched_save_rest(struct sched *s)
+{
+	sched_retry_ends(s);
+	sched_retry_changes(s);
+}
+
+/* Nobody was called back any more, but the operations have their verdicts. */
+size_t
+sched_unsaved(const struct sched *s)
+{
+	size_t n = sched_unsaved_changes(s);
+	const struct job *job;
+
+	DL_FOREACH(s->saving, job)
+		if (sched_unable(&job->op)) {
+			sched_log_unsaved(job->id, &job->op);
+			n++;
+		}
+	return n;
 }
 
 /* A reason and a log that live as long as the job. */

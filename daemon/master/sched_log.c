@@ -40,6 +40,19 @@ sched_log_removed(const struct task *t)
 	log_info("removed task=%s", task_id_text(t->id, id));
 }
 
+void
+sched_log_unsaved(const unsigned char id[TASK_ID_BYTES],
+    const struct store_op *op)
+{
+	const char *why = op->to == TASK_QUEUED ? op->tried :
+	    op->outcome.reason;
+	char text[TASK_ID_TEXT];
+
+	log_error("unsaved task=%s state=%s attempt=%u reason=%s",
+	    task_id_text(id, text), task_state_names[op->to],
+	    (unsigned int)op->from_attempt, why != NULL ? why : "");
+}
+
 static void
 log_end(const struct sched *s, const struct task *t, const struct store_op *op,
     int64_t waited_ms, int64_t ran_ms)

@@ -35,7 +35,8 @@ struct sched {
 	bool		*pool_full;	/* scratch of dispatch() */
 	size_t		 nqueued;	/* sum over the routes */
 	size_t		 nops;		/* operations that the store has */
-	struct job	*unsaved;	/* utlist: ends the store could not commit */
+	struct job	*saving;	/* utlist: ends that the store has */
+	struct job	*unsaved;	/* utlist: those it could not commit */
 	struct change	*changes;	/* utlist: moves that sched_change() made */
 	struct event	*expire, *retry, *quiet, *later;
 	time_t		 retry_s;	/* how long `retry` waits the next time */
@@ -138,6 +139,7 @@ bool	sched_may_rerun(const struct sched *, const struct task *,
 
 /* Commits the end that job->op describes, again and again if need be. */
 void	sched_save_end(struct sched *, struct job *);
+void	sched_retry_ends(struct sched *);
 void	sched_on_ended(struct job *, const struct proc_result *, void *);
 
 /* --- sched_log.c: a line for each thing that happens to a task ---------------- */
@@ -147,6 +149,10 @@ void	sched_log_started(const struct task *, unsigned int attempt,
 	    int64_t now_ms);
 
 void	sched_log_removed(const struct task *);
+
+/* We leave, and the store has not committed this MOVE of a task. */
+void	sched_log_unsaved(const unsigned char id[TASK_ID_BYTES],
+	    const struct store_op *);
 
 /* Before the move: the task still is what it was. */
 void	sched_log_move(const struct sched *, const struct task *,
@@ -177,6 +183,7 @@ int	sched_change(struct sched *, const struct task *, enum task_state to,
 	    const char *reason)
 	__attribute__((warn_unused_result));
 void	sched_retry_changes(struct sched *);
+size_t	sched_unsaved_changes(const struct sched *);
 void	sched_free_changes(struct sched *);
 
 /* --- sched_expire.c ---------------------------------------------------------- */

@@ -193,13 +193,7 @@ sched_on_room(void *arg)
 void
 sched_retry(struct sched *s)
 {
-	struct job *list = s->unsaved, *job, *tmp;
-
-	s->unsaved = NULL;
-	DL_FOREACH_SAFE(list, job, tmp) {
-		DL_DELETE(list, job);
-		sched_save_end(s, job);
-	}
+	sched_retry_ends(s);
 	sched_retry_changes(s);
 	sched_retry_leaving(s);
 	sched_fail_orphans(s);
