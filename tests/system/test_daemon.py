@@ -190,8 +190,8 @@ def test_drain_is_limited(make, world):
     d.wait_state(task, "running")
     until(lambda: os.path.exists(pid_path) and open(pid_path).read().endswith("\n"), "it runs")
     start = time.monotonic()
-    d.stop(20)
-    assert 0.9 < time.monotonic() - start < 10
+    d.stop(60)
+    assert 0.9 < time.monotonic() - start < 50
     assert not alive(int(open(pid_path).read()))
 
 

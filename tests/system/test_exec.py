@@ -214,25 +214,25 @@ def test_exit_status_ignore(make):
 def test_timed_out(make):
     """over `timeout`: timed-out; group killed"""
     d = make(timeout=60, grace=60,
-             routes='route "/sh/*" {{ exec = "{cgi}/sh.cgi"  timeout = 1  grace = 1 }}')
+             routes='route "/sh/*" {{ exec = "{cgi}/sh.cgi"  timeout = 2  grace = 2 }}')
     out = d.world.path("out")
     start = time.monotonic()
-    done = d.run(f"trap '' TERM; sleep 1001 & echo $! >{out}/timeout; echo $$ >>{out}/timeout\n"
-                 "while :; do wait; done")
-    assert done.state == "timed-out" and 0.9 < time.monotonic() - start < 30
+    done = d.run(f"trap '' TERM; sleep 1001 & echo $! $$ >{out}/timeout\nwhile :; do wait; done")
+    assert done.state == "timed-out" and 1.9 < time.monotonic() - start < 50
     pids = [int(x) for x in open(f"{out}/timeout").read().split()]
+    assert len(pids) == 2
     until(lambda: not any(map(alive, pids)), "the group is gone")
 
 
 @pytest.mark.parametrize("how", ["cancel", "time", "kill worker"])
 def test_timeout_and_job_control(make, how):
     """cancel, timeout: timeout(1) and `set -m` make groups of their own, and are stopped all the same"""
-    d = make(timeout=2 if how == "time" else 60, grace=1, rerun="never",
+    d = make(timeout=3 if how == "time" else 60, grace=1, rerun="never",
              routes='route "/sh/*" {{ exec = "{cgi}/sh.cgi" }}')
-    out = d.world.path("out")
-    task = d.sh(f"timeout 1005 sh -c 'echo $$ >{out}/below; sleep 1006'; :")
-    until(lambda: os.path.exists(f"{out}/below") and open(f"{out}/below").read(), "it runs")
-    below = int(open(f"{out}/below").read())
+    out = d.world.path("out", "below-" + how.split()[0])
+    task = d.sh(f"timeout 1005 sh -c 'echo $$ >{out}; sleep 1006'; :")
+    until(lambda: os.path.exists(out) and open(out).read(), "it runs")
+    below = int(open(out).read())
     if how == "cancel":
         assert d.status(task, method="DELETE").status == 204
     elif how == "kill worker":
@@ -262,7 +262,7 @@ def test_background_child_keeps_stdout(shared, server):
     code = f"{TYPE} sleep 1002 & echo $! >{out}; echo done"
     answer = server.curl("/jobs/sh", body=code.encode())
     done = shared.wait(answer.id)
-    assert done.body == b"done\n" and time.monotonic() - start < 10
+    assert done.body == b"done\n" and time.monotonic() - start < 50
     until(lambda: not alive(int(open(out).read())), "the child is killed")
 
 

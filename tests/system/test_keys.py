@@ -153,8 +153,8 @@ def test_owners_and_keys_survive(make, world, start_server, kind):
     assert post(server, "alice", '"k"', mount="/private", body=b"x").status == 422
 
 
-TRIES = ('route "/sh" {{ exec = "{cgi}/sh.cgi" retry = 2 retry-delay = 1 '
-         'methods = {{ "GET", "PUT", "POST" }} }}\n')
+TRIES = "".join(f'route "{path}" {{{{ exec = "{{cgi}}/sh.cgi" retry = 2 retry-delay = {delay} '
+                'methods = {{ "GET", "PUT", "POST" }} }}\n' for path, delay in (("/sh", 1), ("/slow", 5)))
 
 
 def test_retry(make, world):
@@ -162,9 +162,10 @@ def test_retry(make, world):
     d = make(routes=TRIES)
     once = world.path("out", "tried")
     code = f"test -e {once} || {{ : >{once}; exit 3; }}; ".encode() + HELLO
-    task = d.submit("/sh", code, method="PUT")
-    until(lambda: d.status(task).state == "queued" and os.path.exists(once), "it failed once")
-    assert d.status(task).status == 202
+    task = d.submit("/slow", code, method="PUT")
+    between = until(lambda: (a := d.status(task)).state == "queued" and os.path.exists(once) and a,
+                    "it failed once")
+    assert between.status == 202
     answer = d.wait(task)
     assert (answer.status, answer.body) == (200, b"hello")
     known = d.get(f"/status/{task}/info").json

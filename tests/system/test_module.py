@@ -120,9 +120,10 @@ def module(world, make):
         daemon = make(timeout=120, grace=1, workers=1, threads=4, routes="""
 route "/m/*"    {{ module = "%s" env = {{ "MARK=%s" }} }}
 route "/t/*"    {{ module = "%s" env = {{ "MARK=%s" }} timeout = 1 }}
+route "/p/*"    {{ module = "%s" env = {{ "MARK=%s" }} timeout = 1 grace = 60 }}
 route "/sh/*"   {{ exec = "{cgi}/sh.cgi" }}
 route "/gone"   {{ module = "gone.so" }}
-""" % (name, mark, name, mark))
+""" % ((name, mark) * 3))
 
         def touch(self, suffix):
             open(self.mark + suffix, "w").close()
@@ -213,13 +214,12 @@ def test_neighbours_follow_the_rerun_rule(module):
 def test_never_returns(module):
     """A module that does not return is answered 504 and its worker retired"""
     d = module.daemon
-    task = d.submit("/t/never")
-    until(lambda: os.path.exists(module.mark + "-never"), "it runs")
+    d.wait(d.submit("/m/copy"))
     worker = next(p for p in d.workers() if maps(p, "test.so"))
     start = time.monotonic()
-    done = d.wait(task)
+    done = d.wait(d.submit("/t/never"))
     assert (done.status, done.state) == (504, "timed-out")
-    assert time.monotonic() - start < 25
+    assert time.monotonic() - start < 50
     until(lambda: not alive(worker), "its worker is gone")
     assert d.wait(d.submit("/m/copy", b"again")).body == b"again"
 
@@ -252,7 +252,7 @@ def test_cancelled_by_the_time_limit(module):
     d = module.daemon
     d.wait(d.submit("/m/copy"))
     before = [p for p in d.workers() if maps(p, "test.so")]
-    assert d.wait(d.submit("/t/polite")).state == "timed-out"
+    assert d.wait(d.submit("/p/polite")).state == "timed-out"
     until(lambda: os.path.exists(module.mark + "-polite"), "it has seen it")
     assert [p for p in d.workers() if maps(p, "test.so")] == before
 
