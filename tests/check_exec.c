@@ -125,7 +125,7 @@ START_TEST(what_a_program_is_given)
 	struct ask ask = { .route = "p", .body = "abc", .body_len = 3 };
 
 	rig_init(&r, 2);
-	rig_probe(&r, "p", "file-size = \"1M\" cpu = 7 nice = 3");
+	rig_probe(&r, "p", "file-size = \"1M\" cpu = 7 nice = 19");
 	rig_start(&r);
 	rig_do(&r, &ask);
 	ck_assert_str_eq(rig_body_text(&r),
@@ -134,7 +134,7 @@ START_TEST(what_a_program_is_given)
 	    "args 1 self 1 cwd 0 group 1\n"
 	    "stdin file 1 at 0 write -1\n"
 	    "nonblock 0\n"
-	    "limits 1048576 -1 7 nice 3\n");
+	    "limits 1048576 -1 7 nice 19\n");
 	/* A file of the master's: not writable either, and from its start. */
 	ask.body_in_fd = true;
 	rig_do(&r, &ask);

@@ -77,7 +77,7 @@ try_others(void)
 	TRY(pidfd_send_signal, 0, 0, 0, 0);
 	TRY(kcmp, getpid(), getpid(), 0, 0, 0);
 	TRY(prlimit64, getppid(), RLIMIT_NOFILE, NULL, NULL);
-	TRY(setpriority, PRIO_PROCESS, 0, 0);
+	TRY(setpriority, PRIO_PROCESS, 0, 19);
 	TRY(setsid);
 	TRY(setpgid, 0, 0);
 }

@@ -139,10 +139,10 @@ def test_content_length_is_the_true_length(world, shared, start_server):
 def test_limits(make):
     """Resource limits per route (cpu, memory, file size, processes, nice)"""
     d = make(routes="""
-route "/sh/*" {{ exec = "{cgi}/sh.cgi" cpu = 7 memory = "512M" file-size = "1M" nice = 5 }}
+route "/sh/*" {{ exec = "{cgi}/sh.cgi" cpu = 7 memory = "512M" file-size = "1M" nice = 19 }}
 """)
     out = d.run(TYPE + "ulimit -t; ulimit -v; ulimit -f; nice").body.split()
-    assert out == [b"7", b"524288", b"2048", b"5"]
+    assert out == [b"7", b"524288", b"2048", b"19"]
 
 
 def test_pushes_nobody_aside(shared):
