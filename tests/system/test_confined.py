@@ -143,10 +143,13 @@ def test_what_a_taken_over_master_cannot_do(make, world, monkeypatch):
     assert d.run(HELLO).body == b"hello"
 
     free = world.path("out", "free")
-    subprocess.run(["sleep", "2"], check=True, user=WORKER_USER if ROOT else None, cwd="/tmp",
-                   env={"LD_PRELOAD": shim, "ESCAPE_PROGRAM": "sleep", "ESCAPE_NOW": "1",
-                        "ESCAPE_REPORT": free})
-    without = read_report(free)
+    with subprocess.Popen(["sleep", "100"], user=WORKER_USER if ROOT else None, cwd="/tmp",
+                          env={"LD_PRELOAD": shim, "ESCAPE_PROGRAM": "sleep", "ESCAPE_NOW": "1",
+                               "ESCAPE_REPORT": free}) as sleeper:
+        try:
+            without = read_report(free)
+        finally:
+            sleeper.kill()
     assert ANYBODY <= {name for name, e in without.items() if e == "done"}
 
 
