@@ -28,7 +28,7 @@ def finish(server, answer):
     """Waits for the end without reading the response; gives the link."""
     assert answer.status == 202, answer
     link = answer.get("Location")
-    until(lambda: ended(server.curl(link, method="HEAD")), "it ended", 60)
+    until(lambda: ended(server.curl(link, method="HEAD")), "it ended", 240)
     return link
 
 
@@ -87,7 +87,7 @@ def test_resume_1_gb(shared, start_server, tmp_path):
         digest.update(b"mark %d\n" % i)
     link = sh(server, code)
     break_off(server.url + link, path, 3 * 1000 * 1000)
-    assert resume(server.url + link, path, timeout=120) == 206
+    assert resume(server.url + link, path, timeout=300) == 206
     assert os.path.getsize(path) == 3 * (hole + len("mark 1\n"))
     assert sha256_file(path) == digest.hexdigest()
     os.unlink(path)

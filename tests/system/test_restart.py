@@ -182,7 +182,7 @@ class Load:
 
 def new_master(d, old):
     return until(lambda: [pid for pid in d.children("deferd-master") if pid != old],
-                 "there is a new master", 30)[0]
+                 "there is a new master")[0]
 
 
 @durable
@@ -304,7 +304,7 @@ def test_stop_leaves_nobody_outside(lasting, heir, request):
 @durable
 def test_slow_clients_do_not_keep_others_outside(lasting):
     """While a restart waits for an upload that comes slowly, all others go in and out"""
-    d = lasting(routes=ROUTES, drain=20)
+    d = lasting(routes=ROUTES, drain=60)
     old = d.master()
     slow = connect(d.socket)
     slow.sendall(scgi_head("POST", "/cat", mount=d.mount, length=10) + b"12345")
@@ -341,7 +341,7 @@ def test_slow_clients_do_not_hold_up_the_queue(lasting):
     task = d.submit("/sh", NAP)
     begin = time.monotonic()
     done = until(lambda: ended(d.status(task)), "the task has ended", 90)
-    assert done.body == b"slept" and time.monotonic() - begin < 15
+    assert done.body == b"slept" and time.monotonic() - begin < 45
     reader.close()
     mute.close()
 
@@ -421,7 +421,7 @@ def test_stop_in_the_middle_of_a_restart(lasting):
 @durable
 def test_followers_hold_nothing_up(lasting, world):
     """Who reads the log of a task that will not run before the restart is let go"""
-    d = lasting(routes=ROUTES, workers=1, threads=1, drain=20)
+    d = lasting(routes=ROUTES, workers=1, threads=1, drain=60)
     busy = d.submit("/sh", b"sleep 3; printf 'Content-Type: text/plain\n\n'")
     task = d.submit("/sh", NAP)
     control = world.path("spare", "control.sock")
@@ -435,5 +435,5 @@ def test_followers_hold_nothing_up(lasting, world):
     begin = time.monotonic()
     assert {a.status for a in answers([follower, late])} == {200}
     new_master(d, old)
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 45
     assert d.wait(busy).status == d.wait(task).status == 200

@@ -104,7 +104,7 @@ def test_wait_of_nothing(shared, gate):                 # noqa: F811
     for value in ("wait=0", "wait=-1", "wait=x", "wait", "handling=lenient"):
         start = time.monotonic()
         answer = shared.request("POST", "/sh", gate.wait.encode(), **plain(value))
-        assert answer.status == 202 and time.monotonic() - start < 5, value
+        assert answer.status == 202 and time.monotonic() - start < 20, value     # of 30
 
 
 def test_max_wait(make, gate):                          # noqa: F811
