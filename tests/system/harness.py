@@ -193,6 +193,8 @@ class Daemon:
     def start(self, *options):
         self.write_conf()
         spool = self.world.path(self.folder, "spool")
+        if not os.path.exists(str(self.settings.get("store")).partition(":")[2]):
+            shutil.rmtree(spool, ignore_errors=True)    # of another life, and deferd says so
         os.makedirs(spool, mode=0o700, exist_ok=True)
         if ROOT:
             shutil.chown(spool, MASTER_USER)
