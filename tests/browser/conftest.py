@@ -16,6 +16,8 @@ import pytest
 SYSTEM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system")
 sys.path.append(SYSTEM)
 
+from client import until        # noqa: E402
+
 
 def load_fixtures():
     """Those of tests/system; its conftest.py cannot be imported under that name from here."""
@@ -96,6 +98,18 @@ class Browser:
         """An element by its id."""
         from selenium.webdriver.common.by import By
         return self.driver.find_element(By.ID, name)
+
+    def steady(self, act):
+        """What act() gives; again, where another page has come between its finding and its doing."""
+        from selenium.common.exceptions import (NoSuchElementException,
+                                                StaleElementReferenceException)
+
+        def question():
+            try:
+                return [act()]
+            except (NoSuchElementException, StaleElementReferenceException):
+                return None
+        return until(question, "the page stays for so long")[0]
 
     def text(self, name=None):
         """What can be seen of the page, or of an element; "" if there is none."""

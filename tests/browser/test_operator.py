@@ -49,7 +49,7 @@ def refreshed(browser):
 
 
 def press(browser, name):
-    browser.find(name).click()
+    browser.steady(lambda: browser.find(name).click())
 
 
 def test_cancel_by_the_button(browser, apache, daemon):
@@ -74,8 +74,8 @@ def test_pause_and_resume(browser, apache, daemon):
     """The button pauses, the page says so, what comes waits; and back"""
     open_tasks(browser, apache)
     press(browser, "switch")
-    until(lambda: "Paused" in browser.text("now"), "it is said")
-    assert browser.text("switch") == "Resume"
+    until(lambda: "Paused" in browser.text("now") and browser.text("switch") == "Resume",
+          "it is said")
     task = daemon.sh("printf 'Status: 200\\n\\n'")
     open_tasks(browser, apache)
     assert in_list(browser, "waiting", task)

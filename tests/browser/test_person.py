@@ -26,7 +26,7 @@ def open_slow(browser, apache, task):
 def progress_is(browser, percent, message):
     shows(browser, "percent", f"{percent}%", 40)
     shows(browser, "message", message)
-    assert browser.find("bar").get_attribute("value") == str(percent)
+    assert browser.steady(lambda: browser.find("bar").get_attribute("value")) == str(percent)
     assert browser.driver.title.startswith(f"{percent}% Running")
 
 
@@ -34,8 +34,9 @@ def test_from_the_first_look_to_the_result(browser, apache, task):
     """Progress moves, the result comes in the page's place; no flicker with JavaScript"""
     t = task()
     link = open_slow(browser, apache, t)
-    assert not browser.find("progress").is_displayed(), "no bar before there is progress"
-    assert browser.find("path").text == t.url[len("/jobs"):]
+    assert not browser.steady(lambda: browser.find("progress").is_displayed()), \
+        "no bar before there is progress"
+    assert browser.steady(lambda: browser.find("path").text) == t.url[len("/jobs"):]
     assert browser.driver.title.startswith("Running")
     if browser.javascript:
         browser.driver.execute_script("window.mark = 1")
@@ -66,7 +67,7 @@ def test_cancel_by_the_button(browser, apache, task):
     """The button cancels; the link then says so, with 410; back and reload change nothing"""
     t = task()
     link = open_slow(browser, apache, t)
-    browser.find("cancel").find_element("tag name", "button").click()
+    browser.steady(lambda: browser.find("cancel").find_element("tag name", "button").click())
     until(lambda: "was cancelled" in browser.text(), "the page says that it was cancelled")
     assert path_of(browser, apache) == link
     assert "410" in browser.text()
