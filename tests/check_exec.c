@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -835,6 +836,41 @@ START_TEST(said_too_soon)
 }
 END_TEST
 
+/* No bell for the thread that finds its job cancelled: it has no such number. */
+START_TEST(cancelled_too_soon)
+{
+	int said = memfd_create("said", MFD_CLOEXEC), i;
+	struct ask quick = { .route = "quick", .method = "POST",
+	    .body = "body", .body_len = 4, .body_in_fd = true };
+	char line[512] = "";
+	unsigned int slow;
+	struct rig r;
+
+	rig_init(&r, 4);
+	rig_script(&r, "slow", "", SH HEAD "echo 1$$ >there\n"
+	    "while [ ! -s go ]; do sleep 0.01; done; printf ok\n");
+	rig_script(&r, "quick", "", SH HEAD "printf ok");
+	ck_assert_int_ge(dup2(said, STDERR_FILENO), 0);
+	rig_start(&r);
+	slow = rig_ask(&r, &(struct ask){ .route = "slow", .slot = 1 });
+	rig_read_number(&r, "there");
+	for (i = 0; i < 8; i++) {
+		rig_cancel(&r, r.ids + 1);
+		follow(&r, slow, 1);
+		check_piece(&r, 0, "");
+		quick.body_in_fd = i < 4;
+		rig_do(&r, &quick);
+		ck_assert_uint_eq(r.f.u.done.outcome, OUTCOME_CANCELLED);
+	}
+	rig_write_file(&r, "go");
+	rig_done(&r);
+	rig_stop(&r);
+	ck_assert_int_ge(pread(said, line, sizeof(line) - 1, 0), 0);
+	ck_assert_ptr_null(strstr(line, "bell-failed"));
+	close(said);
+}
+END_TEST
+
 START_TEST(retire_with_a_job)
 {
 	struct rig r;
@@ -1155,6 +1191,7 @@ add_programs(Suite *s)
 	tcase_add_test(t, cancel_that_is_ignored);
 	tcase_add_loop_test(t, takes_its_programs_along, 0, END_N);
 	tcase_add_test(t, said_too_soon);
+	tcase_add_test(t, cancelled_too_soon);
 	tcase_add_test(t, retire_with_a_job);
 	tcase_add_test(t, nothing_is_left_over);
 	tcase_add_test(t, signals_of_threads);

@@ -1,9 +1,10 @@
 /*
  * job - one attempt at one task, from its RUN frame to its DONE frame.
  *
- * Made from a frame by a thread of the pool, and freed by it.  What exec and module have in common lives here: the request, its
- * environment, the response in the making, stderr, progress, and the answer
- * to the master.  They differ only in how user code is run.
+ * Made from a frame by a thread of the pool, and freed by it.  What exec and
+ * module have in common lives here: the request, its environment, the response
+ * in the making, stderr, progress, and the answer to the master.  They differ
+ * only in how user code is run.
  *
  * While it runs the main thread reaches it for two things only, `cancelled`
  * and the spool descriptor, and rings `bell`, an eventfd that the thread
@@ -62,7 +63,7 @@ struct job {
 	/* the pool's lock's, while it runs */
 	bool		 followed;	/* the master wants stderr as it comes */
 	uint64_t	 err_at;	/* and has so much of it */
-	int		 bell;		/* borrowed from the thread */
+	int		 bell;		/* borrowed; the main thread's number */
 	atomic_bool	 cancelled;
 	atomic_bool	 spool_came;	/* the next two may be read */
 	int		 spool_fd;	/* the main thread's; see job_hear() */
@@ -123,9 +124,9 @@ void	job_send_refusal(const struct job_world *, const struct frame *run,
 	    const char *reason);
 
 /*
- * Before what runs here is killed: no thread sends any more.  A
- * program that ends by our own hand has not failed; the master learns of the
- * worker's death instead, and reads the slate.
+ * Before what runs here is killed: no thread sends any more.  A program that
+ * ends by our own hand has not failed; the master learns of the worker's death
+ * instead, and reads the slate.
  */
 void	job_mute(void);
 
@@ -136,9 +137,9 @@ void	job_send_progress(struct job *, int64_t now_ms);
 void	job_said(struct job *, const void *, size_t len);
 
 /*
- * With the pool's lock: FOLLOW arrived; it begins with all that is kept.  Then what
- * came since the last time, if the master takes it now; else what is kept of
- * it later.
+ * With the pool's lock: FOLLOW arrived; it begins with all that is kept.  Then
+ * what came since the last time, if the master takes it now; else what is kept
+ * of it later.
  */
 void	job_follow(struct job *, bool on);
 void	job_send_stderr(struct job *);
@@ -146,7 +147,10 @@ void	job_send_stderr(struct job *);
 /* The thread, before job_send_done(): the rest of it. */
 void	job_send_last_stderr(struct job *);
 
-/* With the pool's lock: CANCEL and SPOOL arrived.  job_spool takes fd. */
+/*
+ * The main thread, with the pool's lock: CANCEL and SPOOL arrived.  job_spool
+ * takes fd.
+ */
 void	job_cancel(struct job *);
 void	job_spool(struct job *, int fd, int error);
 

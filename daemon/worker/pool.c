@@ -59,7 +59,10 @@ wish_is_for(const struct wish *w, const unsigned char *id, uint32_t attempt)
 	return w->attempt == attempt && memcmp(w->id, id, TASK_ID_BYTES) == 0;
 }
 
-/* From here on the main thread can reach the job. */
+/*
+ * From here on the main thread can reach the job.  We are going to look whether
+ * it is cancelled, and the bell's number is the main thread's: no need to ring.
+ */
 static void
 thread_enter(struct pool_thread *t, struct job *job, uint32_t slot)
 {
@@ -71,7 +74,7 @@ thread_enter(struct pool_thread *t, struct job *job, uint32_t slot)
 	t->job = job;
 	is_ours = wish_is_for(w, job->id, job->attempt);
 	if (is_ours && w->cancelled)
-		job_cancel(job);
+		atomic_store(&job->cancelled, true);
 	if (is_ours && w->followed) {
 		job_follow(job, true);
 		pool->feeds = true;
