@@ -6,10 +6,9 @@
  * take jobs from the master; the main thread hears what else it has to say.
  *
  * It ends in two ways.  Retired: with 0, when no more jobs come and the last
- * one is answered.  Or
- * at once, when the master is gone, when the launcher is (SIGTERM, by
- * PDEATHSIG), or when a frame makes no sense: then it takes the programs it
- * runs with it, and what they were doing is on the slate.
+ * one is answered.  Or at once, when the master is gone, when the launcher is
+ * (SIGTERM, by PDEATHSIG), or when a frame makes no sense: then it takes the
+ * programs it runs with it, and what they were doing is on the slate.
  */
 #include "config.h"
 
