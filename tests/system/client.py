@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 
-TIMEOUT = 60    # seconds until a test gives up on an answer
+TIMEOUT = 120   # seconds until a test gives up on an answer
 
 
 class Answer:
@@ -177,7 +177,7 @@ def door_env(path, method="GET", url="/", mount="/spare", length=None, extra=())
 # ---- waiting ---------------------------------------------------------------
 
 
-def until(question, what, timeout=60.0):
+def until(question, what, timeout=120.0):
     """Asks again and again until the answer is true; a deadline, not a guess."""
     deadline = time.monotonic() + timeout
     pause = 0.002

@@ -254,17 +254,17 @@ class Daemon:
     def status(self, task, method="GET"):
         return self.request(method, f"/status/{task}")
 
-    def wait(self, task, timeout=60):
+    def wait(self, task, timeout=120):
         """Polls the link until the task has ended; gives the last answer."""
         return until(lambda: ended(self.status(task)), f"task {task} has ended", timeout)
 
-    def wait_state(self, task, state, timeout=60):
+    def wait_state(self, task, state, timeout=120):
         def question():
             answer = self.status(task)
             return answer.state == state and answer
         return until(question, f"task {task} is {state}", timeout)
 
-    def run(self, code, timeout=60):
+    def run(self, code, timeout=120):
         return self.wait(self.sh(code), timeout)
 
     # processes
@@ -291,7 +291,7 @@ class Daemon:
     def workers(self):
         return self.children("deferd-worker")
 
-    def stop(self, timeout=30):
+    def stop(self, timeout=60):
         """SIGTERM; the daemon ends by itself, and says so with 0."""
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(timeout) == 0, self.log()
@@ -305,7 +305,7 @@ class Daemon:
             self.process.send_signal(signal.SIGCONT)
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(20)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

@@ -123,7 +123,7 @@ class Server:
             return
         self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(20)
+            self.process.wait(60)
         finally:
             try:
                 os.killpg(self.process.pid, signal.SIGKILL)

@@ -36,7 +36,7 @@ def gate(world):
     Gate.open()
 
 
-def follow(server, answer, timeout=30):
+def follow(server, answer, timeout=120):
     """The link of a 202, polled through the same server until the task has ended."""
     link = answer.get("Location")
     return until(lambda: ended(server.curl(link)), f"{link} has ended", timeout)

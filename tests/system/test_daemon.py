@@ -74,7 +74,7 @@ def test_foreground_ends_with_zero(make):
     for signo in (signal.SIGTERM, signal.SIGINT):
         d = make()
         d.process.send_signal(signo)
-        assert d.process.wait(20) == 0
+        assert d.process.wait(60) == 0
         assert not os.path.exists(d.socket)
         d.process = None
 
@@ -177,7 +177,7 @@ def test_drain(make, world):
     assert int(answer.get("Retry-After")) > 0
     assert d.status(running).state == "running" and d.status(queued).state == "queued"
     open(go, "w").close()
-    assert d.process.wait(20) == 0
+    assert d.process.wait(60) == 0
     assert os.path.exists(go + "-first") and os.path.exists(go + "-second")
     d.process = None
 

@@ -439,7 +439,7 @@ def test_answer_nobody_reads_through_a_door(make):
     pairs = [through_a_door(d, scgi_head("GET", f"/status/{task}")) for _ in range(20)]
     check_alive(d)
     for _, out_r in pairs:
-        until(lambda fd=out_r: has_hung_up(fd), "it gave up")
+        until(lambda fd=out_r: has_hung_up(fd), "it gave up", 40)      # of 60
     until(lambda: descriptors(d.master()) <= before, "nothing stays open")
     for in_w, out_r in pairs:
         os.close(in_w)

@@ -110,14 +110,14 @@ def test_backup_under_load(house):
     for t in threads:
         t.start()
     try:
-        until(lambda: len(ended) > 300, "much has been done")
+        until(lambda: len(ended) > 300, "much has been done", 240)
         for n in range(5):
             house.converse(f"# /usr/local/sbin/deferd-backup /srv/{n}\n$ deferctl ping\n...serving\n")
             assert sound(house, f"/srv/{n}")
         before = dict(ended)
         house.converse("# /usr/local/sbin/deferd-backup /srv/deferd-backup\n")
         after = len(ended)
-        until(lambda: len(ended) > after + 100, "more has been done")
+        until(lambda: len(ended) > after + 100, "more has been done", 240)
     finally:
         over.set()
         for t in threads:

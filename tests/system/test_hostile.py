@@ -91,7 +91,7 @@ def test_reader_that_never_reads(make):
     before = descriptors(d.master())
     with connect(d.socket) as s:
         s.sendall(scgi_head("GET", f"/status/{task}"))
-        until(lambda: has_hung_up(s.fileno()), "it gave up")
+        until(lambda: has_hung_up(s.fileno()), "it gave up", 40)      # of 60
         assert 1000 < len(read_all(s)) < 3_000_000, "it was sending"
     until(lambda: descriptors(d.master()) <= before, "nothing stays open")
     check_alive(d)

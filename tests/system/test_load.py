@@ -139,7 +139,7 @@ def test_the_door_is_gone_before_the_answer(make, world):
     with Stopped(d):
         door = subprocess.Popen([world.door], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                 env=door_env(d.socket, "POST", "/sh", length=len(body)))
-        assert door.wait(30) == 0
+        assert door.wait(60) == 0
         os.set_blocking(door.stdout.fileno(), False)
         assert door.stdout.read() is None, "not yet an answer, not yet an end"
     os.set_blocking(door.stdout.fileno(), True)
@@ -187,7 +187,7 @@ def test_doors_in_flight(make, world):
         until(lambda: done() >= 100, "the first ones are through", 100)
     answers = [parse_cgi(p.stdout.read()) for p in doors]
     for p in doors:
-        assert p.wait(30) == 0
+        assert p.wait(60) == 0
         p.stdout.close()
     assert {a.status for a in answers} <= {202, 503}
     assert sum(a.status == 202 for a in answers) >= 100

@@ -365,7 +365,7 @@ def test_who_never_finishes_asking_is_told(lasting, door):
     answer = parse_cgi(read_all(ours))
     assert answer.status == 503 and answer.get("Retry-After"), answer
     ours.close()
-    assert d.process.wait(20) == 0
+    assert d.process.wait(50) == 0
     d.process = None
 
 

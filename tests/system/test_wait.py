@@ -30,7 +30,7 @@ class Asked(threading.Thread):
     def run(self):
         self.answer = self.ask(*self.args, **self.more)
 
-    def get(self, timeout=30):
+    def get(self, timeout=60):
         self.join(timeout)
         assert not self.is_alive() and self.answer is not None, "no answer"
         return self.answer
