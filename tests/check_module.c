@@ -235,6 +235,23 @@ START_TEST(never_returns)
 }
 END_TEST
 
+/* A thread that cannot hear of jobs is no thread: better no worker. */
+START_TEST(spoils_the_socket)
+{
+	struct rig r;
+	int status;
+
+	rig_with_probe(&r, 2, "");
+	rig_what(&r, "unblock");
+	rig_check_body(&r, "ok", 2);
+	ck_assert(!rig_next(&r));
+	status = rig_wait_worker(&r);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), 1);
+	rig_fini(&r);
+}
+END_TEST
+
 static const char *const unusable[] = { "tests/mod_abi.so", "no-such.so",
     "Makefile" };
 
@@ -301,6 +318,7 @@ main(void)
 	tcase_add_test(t, cancel);
 	tcase_add_loop_test(t, crash_names_the_culprit, 0, N(crashes));
 	tcase_add_test(t, never_returns);
+	tcase_add_test(t, spoils_the_socket);
 	tcase_add_loop_test(t, cannot_be_loaded, 0, N(unusable));
 	tcase_add_test(t, many_at_a_time);
 	tcase_add_test(t, small_when_idle);

@@ -2,6 +2,7 @@
  * mod_probe - a module that does what QUERY_STRING says, mostly harm.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include <deferd.h>
+#include "daemon/role.h"
 
 DEFERD_MODULE
 
@@ -140,6 +142,8 @@ deferd_run(const struct deferd_api *api, struct deferd_task *task)
 		return api->write(task, "x", 1) + 7;
 	if (strcmp(what, "log") == 0)
 		api->log(task, "one\ntwo"), api->log(task, "three\n");
+	if (strcmp(what, "unblock") == 0)
+		fcntl(WORKER_FD_JOBS, F_SETFL, O_RDWR | O_NONBLOCK);
 	if (strcmp(what, "short") == 0)
 		api->header(task, "Content-Length", "10");
 	if (strcmp(what, "headers") == 0)

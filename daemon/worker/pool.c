@@ -140,9 +140,9 @@ thread_wait(struct pool_thread *t)
 	while (job == NULL) {
 		n = sock_recv(t->pool->jobs_fd, t->packet, FRAME_MAX, 0, fds,
 		    &nfds, &truncated);
-		if (n <= 0)
+		if (n == 0)
 			return NULL;
-		if (frame_decode(&f, t->packet, (size_t)n) == -1 ||
+		if (n == -1 || frame_decode(&f, t->packet, (size_t)n) == -1 ||
 		    f.kind != FRAME_RUN || nfds > frame_fds(&f) ||
 		    f.u.run.slot >= t->pool->nthreads) {
 			log_error("frame-bad bytes=%zd descriptors=%d", n, nfds);
