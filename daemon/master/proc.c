@@ -158,8 +158,10 @@ dispatch(struct proc *p, struct job *job)
 			tell_followed(job);
 		return true;
 	}
-	if (s != NULL && (errno == EPIPE || errno == ECONNRESET))
-		return true;	/* its worker's DIED will find the job another */
+	if (s != NULL && (errno == EPIPE || errno == ECONNRESET)) {
+		worker_on_end(&s->worker->jobs);
+		return dispatch(p, job);	/* to another worker */
+	}
 	if (job->slot != NULL)
 		slot_free(job->slot);
 	proc_job_end(p, job, &result);
