@@ -871,6 +871,33 @@ START_TEST(cancelled_too_soon)
 }
 END_TEST
 
+/* The main thread polls more than it may have open: it wants its limits back. */
+START_TEST(limits_of_who_listens)
+{
+	struct rlimit few, was;
+	unsigned int number;
+	struct rig r;
+
+	rig_init(&r, 1);
+	rig_script(&r, "x", "", SH HEAD "echo 1$$ >there\n"
+	    "while [ ! -s go ]; do sleep 0.01; done; printf ok\n");
+	rig_start(&r);
+	number = rig_ask(&r, &(struct ask){ .route = "x" });
+	rig_read_number(&r, "there");
+	ck_assert_int_eq(prlimit(r.pid, RLIMIT_NOFILE, NULL, &was), 0);
+	few = (struct rlimit){ 2, was.rlim_max };
+	ck_assert_int_eq(prlimit(r.pid, RLIMIT_NOFILE, &few, NULL), 0);
+	follow(&r, number, 1);
+	check_piece(&r, 0, "");
+	follow(&r, number, 1);
+	check_piece(&r, 0, "");
+	rig_write_file(&r, "go");
+	rig_done(&r);
+	rig_check_body(&r, "ok", 2);
+	rig_stop(&r);
+}
+END_TEST
+
 START_TEST(retire_with_a_job)
 {
 	struct rig r;
@@ -1192,6 +1219,7 @@ add_programs(Suite *s)
 	tcase_add_loop_test(t, takes_its_programs_along, 0, END_N);
 	tcase_add_test(t, said_too_soon);
 	tcase_add_test(t, cancelled_too_soon);
+	tcase_add_test(t, limits_of_who_listens);
 	tcase_add_test(t, retire_with_a_job);
 	tcase_add_test(t, nothing_is_left_over);
 	tcase_add_test(t, signals_of_threads);

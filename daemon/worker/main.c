@@ -262,8 +262,11 @@ worker_serve(struct worker *w)
 	};
 
 	for (;;) {
-		if (poll(fd, N, pool_feed(&w->pool) ? POOL_FEED_MS : -1) == -1)
+		if (poll(fd, N, pool_feed(&w->pool) ? POOL_FEED_MS : -1) == -1) {
+			if (errno == EINVAL)	/* more than we may have open */
+				rlimit_want(&w->pool.world.limits);
 			continue;
+		}
 		if (fd[TERM].revents != 0)
 			pool_die(&w->pool, 0);
 		if (fd[LITTER].revents != 0)
