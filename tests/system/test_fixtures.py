@@ -15,6 +15,8 @@ BODY = bytes(range(256)) * 300
 
 @pytest.fixture
 def fake(world):
+    if os.path.exists(world.spare_socket):
+        os.unlink(world.spare_socket)       # of a daemon that was killed
     d = FakeDaemon(world.spare_socket)
     yield d
     d.close()
