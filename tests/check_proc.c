@@ -1064,6 +1064,33 @@ START_TEST(reload_makes_a_new_generation)
 }
 END_TEST
 
+/* What was sent before it is retired reaches it, however long it takes. */
+START_TEST(reload_behind_a_full_socket)
+{
+	enum { JOBS = 16, HEAD = 200000 };
+	char *head = calloc(1, HEAD);
+	struct rig_worker *w;
+	struct job *job;
+
+	rig.slots = JOBS;
+	start();
+	w = rig_worker(&rig);
+	for (unsigned int i = 1; i <= JOBS; i++) {
+		job = reserve(i, ROUTE_EXEC);
+		blob_unref(&job->request.head);
+		job->request.head = blob_new(head, HEAD);
+		proc_run(proc, job);
+	}
+	reload();
+	rig_spawn(&rig);
+	for (unsigned int i = 1; i <= JOBS; i++)
+		got_run(w, i);
+	rig_retired(&rig, w);
+	rig_silent(&rig);
+	free(head);
+}
+END_TEST
+
 START_TEST(reload_moves_waiting_jobs)
 {
 	struct rig_worker *a, *b;
@@ -1412,6 +1439,7 @@ proc_suite(void)
 	t = suite_case(s, "reload", setup, teardown);
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, reload_makes_a_new_generation);
+	tcase_add_test(t, reload_behind_a_full_socket);
 	tcase_add_test(t, reload_moves_waiting_jobs);
 	tcase_add_test(t, reload_without_the_route);
 	tcase_add_test(t, reload_while_stuck);
