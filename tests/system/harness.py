@@ -289,7 +289,8 @@ class Daemon:
         return until(lambda: self.children("deferd-master"), "there is a master")[0]
 
     def workers(self):
-        return self.children("deferd-worker")
+        """By their pools, executables' first: the numbers of processes begin anew now and then."""
+        return sorted(self.children("deferd-worker"), key=arguments)
 
     def stop(self, timeout=60):
         """SIGTERM; the daemon ends by itself, and says so with 0."""
@@ -323,6 +324,12 @@ def alive(pid):
             return re.match(r"\d+ \(.*\) (.)", f.read(), re.S).group(1) not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def arguments(pid):
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as f:
+        return f.read()
+    return b""      # it has just died
 
 
 def descriptors(pid):
