@@ -457,7 +457,7 @@ class Crash:
         try:
             if not self.faults:
                 self.daemon.stop(DEADLINE)
-                assert not self.alive(), "processes are left"
+                until(lambda: not self.alive(), "nobody is left", DEADLINE)
                 self.check_log()
         except Exception:
             self.fault(traceback.format_exc())
