@@ -182,7 +182,8 @@ prepare_machine()
 		apt_get "$dir/run" satisfy "$(dpkg-deb -f "$dir"/deb/1/deferd_*.deb Depends)" ||
 		return
 	rm "$dir/run/usr/sbin/policy-rc.d"
-	install -m 755 "$top/tests/package/session.sh" "$dir/run/root/session.sh"
+	install -m 755 "$top/tests/package/session.sh" "$top/tests/check_links.sh" \
+		"$dir/run/root/"
 	cat >"$dir/run/etc/systemd/system/session.service" <<-'END'
 		[Unit]
 		Description=What is done to deferd here

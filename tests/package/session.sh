@@ -286,6 +286,7 @@ check "sockets and state are whose they should be" modes
 check "deferctl is root's" operator_only
 check "no URL leads to it yet" answers 404 http://127.0.0.1/jobs/hello
 check "a2enconf deferd, and it works" enable
+check "links of the documents" sh /root/check_links.sh /usr/share/doc/deferd
 check "the demo" sh /usr/share/doc/deferd/examples/demo.sh --installed
 check "through the door, but not as /cgi-bin/defer.cgi" door
 check "not for others" strangers
