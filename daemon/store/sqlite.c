@@ -145,7 +145,7 @@ writer_open(struct sqlite *s, char *error)
 	    sqlite_schema_version, error) < 0)
 		return -1;
 	sqlite_db_be_patient(s);
-	rc = sqlite_apply_prepare(s);
+	rc = sqlite_change_prepare(s);
 	if (explain(s->writer, rc, s->path, error) < 0)
 		return -1;
 	sqlite_tidy_prepare(s);
@@ -214,6 +214,7 @@ sqlite_close(void *state)
 	sqlite_load_finish(s);
 	sqlite3_close(s->reader);
 	sqlite_apply_finish(s);
+	sqlite_change_finish(s);
 	sqlite_tidy_finish(s);
 	sqlite3_close(s->writer);
 	sqlite_spool_close(s);

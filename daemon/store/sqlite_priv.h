@@ -2,7 +2,8 @@
  * sqlite_priv - what the files of the SQLite store share.
  *
  *	sqlite.c	the back-end: open, scan, close
- *	sqlite_apply.c	batches of changes			writer thread
+ *	sqlite_apply.c	a batch of changes is a transaction	writer thread
+ *	sqlite_change.c	what each of them does			writer thread
  *	sqlite_load.c	requests and responses			reader thread
  *	sqlite_spool.c	bodies in files				loop, io threads
  *	sqlite_look.c	the disk, and whether all is in its place	any
@@ -29,7 +30,7 @@
 #define SQLITE_SPOOL_NAME	17	/* 16 hex digits and NUL */
 #define SQLITE_FAULTS		8	/* causes remembered */
 
-/* The statements of the writer, by the table in sqlite_apply.c. */
+/* The statements of the writer, by the table in sqlite_change.c. */
 enum sqlite_sql {
 	SQL_BEGIN,
 	SQL_COMMIT,
@@ -219,9 +220,17 @@ enum sqlite_place
 
 void	sqlite_look(void *, struct store_room *);
 
+/* -- sqlite_change.c ------------------------------------------------------ */
+
+int	sqlite_change_prepare(struct sqlite *);	/* an SQLite code */
+void	sqlite_change_finish(struct sqlite *);
+
+/* An SQLite code; what is done is noted in the change. */
+int	sqlite_change(struct sqlite *, const struct store_op *,
+	    struct sqlite_change *);
+
 /* -- sqlite_apply.c, sqlite_load.c, sqlite_tidy.c ------------------------- */
 
-int	sqlite_apply_prepare(struct sqlite *);	/* an SQLite code */
 void	sqlite_apply_finish(struct sqlite *);
 void	sqlite_apply(void *, struct store_op *, int64_t *bytes,
 	    int64_t *tasks);
