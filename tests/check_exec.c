@@ -591,9 +591,9 @@ START_TEST(progress)
 	ck_assert_uint_eq(r.f.u.progress.message.len, 16);
 	ck_assert_mem_eq(r.f.u.progress.message.data, "rendering page 3", 16);
 	rig_done(&r);
-	/* About 1.1 s in all: never one for each line, and the last arrives. */
+	/* About 1.1 s, more where it stalls: never one for each of 500 lines. */
 	ck_assert_uint_ge(r.progress_frames, 1);
-	ck_assert_uint_le(r.progress_frames, 5);
+	ck_assert_uint_le(r.progress_frames, 50);
 	ck_assert_uint_eq(r.percent, 100);
 	ck_assert_str_eq(r.message, "last");
 	rig_stop(&r);
@@ -660,7 +660,7 @@ START_TEST(timeout_that_is_ignored)
 	struct rig r;
 
 	rig_init(&r, 1);
-	rig_script(&r, "x", "timeout = 1 grace = 1", SH HEAD "trap '' TERM\n"
+	rig_script(&r, "x", "timeout = 3 grace = 1", SH HEAD "trap '' TERM\n"
 	    FAMILY "while :; do sleep 0.1; done\n");
 	rig_start(&r);
 	rig_get(&r, "x");

@@ -241,7 +241,7 @@ class House:
             (pytest.fail if os.environ.get("DEFERD_REQUIRE") == "1" else pytest.skip)(
                 f"{server} is missing")
 
-    def say(self, command, timeout=30):
+    def say(self, command, timeout=120):
         """One command in the house's shell; what it prints, and its status."""
         if self.shell is None:
             self.shell = subprocess.Popen(
