@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include "ipc/frame.h"
+#include "ipc/sock.h"
 #include "tests/fuzz/fuzz.h"
 
 int
@@ -18,7 +19,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	if (frame_decode(&f, data, size) == 0) {
 		buf_init(&b, FRAME_MAX);
 		EXPECT(frame_name(f.kind) != NULL);
-		EXPECT(frame_fds(&f) >= 0 && frame_fds(&f) <= 2);
+		EXPECT(frame_fds(&f) >= 0 && frame_fds(&f) <= SOCK_FDS_MAX);
 		EXPECT(frame_encode(&b, &f) == 0);
 		EXPECT(buf_len(&b) == size);
 		EXPECT(memcmp(buf_data(&b), data, size) == 0);
