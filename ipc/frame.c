@@ -76,7 +76,7 @@ static const struct field run[] = {
 	BYTES(run.head),
 	BYTES(run.body),
 };
-static const struct field job[] = {
+static const struct field need_spool[] = {
 	ID(job.id),
 	U32(job.attempt, 1, UINT32_MAX),
 };
@@ -88,6 +88,7 @@ static const struct field cancel[] = {
 static const struct field spool[] = {
 	ID(job.id),
 	U32(job.attempt, 1, UINT32_MAX),
+	U32(job.slot, 0, SLATE_SLOTS_MAX - 1),
 	I32(job.error, 0, INT32_MAX),
 };
 static const struct field progress[] = {
@@ -123,10 +124,10 @@ static const struct field alive[] = {
 	BYTES(alive.status),
 };
 static const struct field follow[] = {
-	ID(follow.id),
-	U32(follow.attempt, 1, UINT32_MAX),
-	U32(follow.slot, 0, SLATE_SLOTS_MAX - 1),
-	U32(follow.on, 0, 1),
+	ID(job.id),
+	U32(job.attempt, 1, UINT32_MAX),
+	U32(job.slot, 0, SLATE_SLOTS_MAX - 1),
+	U32(job.on, 0, 1),
 };
 static const struct field err[] = {
 	ID(err.id),
@@ -153,7 +154,7 @@ static const struct {
 	[FRAME_RUN]		= { "RUN", FIELDS(run) },
 	[FRAME_CANCEL]		= { "CANCEL", FIELDS(cancel) },
 	[FRAME_PROGRESS]	= { "PROGRESS", FIELDS(progress) },
-	[FRAME_NEED_SPOOL]	= { "NEED_SPOOL", FIELDS(job) },
+	[FRAME_NEED_SPOOL]	= { "NEED_SPOOL", FIELDS(need_spool) },
 	[FRAME_SPOOL]		= { "SPOOL", FIELDS(spool) },
 	[FRAME_DONE]		= { "DONE", FIELDS(done) },
 	[FRAME_ASK]		= { "ASK", FIELDS(ask) },

@@ -17,8 +17,8 @@
  *
  * A worker's jobs are a socket of their own: the threads that are free wait at
  * it, and the kernel wakes one of them for each RUN.  So what is said of a job
- * may overtake it; CANCEL and FOLLOW name its slot, in which the worker keeps
- * what it has heard too soon.
+ * may overtake it, and names its slot, where the worker keeps what it has heard
+ * too soon.
  */
 #ifndef IPC_FRAME_H
 #define IPC_FRAME_H
@@ -130,9 +130,10 @@ struct frame {
 		struct {
 			unsigned char id[TASK_ID_BYTES];
 			uint32_t attempt;
-			uint32_t slot;		/* CANCEL only */
+			uint32_t slot;		/* not NEED_SPOOL */
+			uint32_t on;		/* FOLLOW only: 0 or 1 */
 			int32_t	 error;		/* SPOOL only: errno, or 0 */
-		} job;			/* CANCEL, NEED_SPOOL, SPOOL */
+		} job;			/* CANCEL, FOLLOW, NEED_SPOOL, SPOOL */
 		struct {
 			uint32_t what;		/* enum frame_ask */
 		} ask;
@@ -146,12 +147,6 @@ struct frame {
 		struct {
 			struct frame_bytes status;
 		} alive;
-		struct {
-			unsigned char id[TASK_ID_BYTES];
-			uint32_t attempt;
-			uint32_t slot;
-			uint32_t on;		/* 0 or 1 */
-		} follow;
 		struct {
 			unsigned char id[TASK_ID_BYTES];
 			uint32_t attempt;

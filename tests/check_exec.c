@@ -450,17 +450,6 @@ mkfifo_in(const struct rig *r, const char *name)
 	return mkfifo(path, 0600);
 }
 
-static void
-follow(struct rig *r, unsigned int number, unsigned int on)
-{
-	struct frame f = { .kind = FRAME_FOLLOW };
-
-	rig_id(f.u.follow.id, number);
-	f.u.follow.attempt = 1;
-	f.u.follow.on = on;
-	rig_send(r, &f, -1);
-}
-
 /* The next frame is a piece of stderr, and begins there. */
 static void
 check_piece(struct rig *r, uint64_t at, const char *text)
@@ -485,19 +474,19 @@ START_TEST(follows_stderr)
 	ck_assert_int_eq(mkfifo_in(&r, "go"), 0);
 	number = rig_ask(&r, &(struct ask){ .route = "x" });
 	rig_read_number(&r, "there");
-	follow(&r, number, 1);
+	rig_follow(&r, number, 1);
 	check_piece(&r, 0, "");		/* nothing yet, and that at once */
 	rig_write_file(&r, "go");
 	check_piece(&r, 0, "one\n");
-	follow(&r, number, 1);		/* once more, from its beginning */
+	rig_follow(&r, number, 1);		/* once more, from its beginning */
 	check_piece(&r, 0, "one\n");
 	rig_write_file(&r, "go");
 	check_piece(&r, 4, "two");
 	rig_done(&r);
 	rig_check_body(&r, "ok", 2);
 	ck_assert_uint_eq(r.f.u.done.log.len, 7);
-	follow(&r, number, 1);		/* too late, which is normal */
-	follow(&r, number + 9, 0);
+	rig_follow(&r, number, 1);		/* too late, which is normal */
+	rig_follow(&r, number + 9, 0);
 	rig_stop(&r);
 }
 END_TEST
@@ -516,7 +505,7 @@ START_TEST(slow_master)
 	rig_script(&r, "y", "", SH HEAD "echo 1 >another; printf ok\n");
 	rig_start(&r);
 	number = rig_ask(&r, &(struct ask){ .route = "x" });
-	follow(&r, number, 1);
+	rig_follow(&r, number, 1);
 	rig_wait_file(&r, "written");
 	rig_ask(&r, &(struct ask){ .route = "y", .slot = 1 });
 	rig_wait_file(&r, "another");
@@ -813,17 +802,17 @@ START_TEST(said_too_soon)
 	slow = rig_ask(&r, &(struct ask){ .route = "slow", .slot = 1 });
 	rig_read_number(&r, "there");
 	rig_cancel(&r, slow + 1);
-	follow(&r, slow, 1);
+	rig_follow(&r, slow, 1);
 	check_piece(&r, 0, "");
 	rig_get(&r, "quick");
 	ck_assert_uint_eq(r.f.u.done.outcome, OUTCOME_CANCELLED);
 	rig_cancel(&r, slow + 1);	/* too late: not for who comes next */
-	follow(&r, slow, 1);
+	rig_follow(&r, slow, 1);
 	check_piece(&r, 0, "");
 	rig_get(&r, "quick");
 	rig_check_body(&r, "ok", 2);
-	follow(&r, slow + 3, 1);
-	follow(&r, slow, 1);
+	rig_follow(&r, slow + 3, 1);
+	rig_follow(&r, slow, 1);
 	check_piece(&r, 0, "");
 	rig_ask(&r, &(struct ask){ .route = "quick" });
 	check_piece(&r, 0, "");		/* as if it had come in time */
@@ -856,7 +845,7 @@ START_TEST(cancelled_too_soon)
 	rig_read_number(&r, "there");
 	for (i = 0; i < 8; i++) {
 		rig_cancel(&r, r.ids + 1);
-		follow(&r, slow, 1);
+		rig_follow(&r, slow, 1);
 		check_piece(&r, 0, "");
 		quick.body_in_fd = i < 4;
 		rig_do(&r, &quick);
@@ -887,9 +876,9 @@ START_TEST(limits_of_who_listens)
 	ck_assert_int_eq(prlimit(r.pid, RLIMIT_NOFILE, NULL, &was), 0);
 	few = (struct rlimit){ 2, was.rlim_max };
 	ck_assert_int_eq(prlimit(r.pid, RLIMIT_NOFILE, &few, NULL), 0);
-	follow(&r, number, 1);
+	rig_follow(&r, number, 1);
 	check_piece(&r, 0, "");
-	follow(&r, number, 1);
+	rig_follow(&r, number, 1);
 	check_piece(&r, 0, "");
 	rig_write_file(&r, "go");
 	rig_done(&r);

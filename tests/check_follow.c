@@ -87,9 +87,9 @@ told_to_follow(const struct sub *sub, unsigned int attempt, unsigned int on)
 {
 	struct frame *f = rig_next(&rig, w, FRAME_FOLLOW);
 
-	ck_assert_mem_eq(f->u.follow.id, sub->id, TASK_ID_BYTES);
-	ck_assert_uint_eq(f->u.follow.attempt, attempt);
-	ck_assert_uint_eq(f->u.follow.on, on);
+	ck_assert_mem_eq(f->u.job.id, sub->id, TASK_ID_BYTES);
+	ck_assert_uint_eq(f->u.job.attempt, attempt);
+	ck_assert_uint_eq(f->u.job.on, on);
 }
 
 static void

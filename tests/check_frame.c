@@ -46,7 +46,7 @@ static const struct frame samples[FRAME_KIND_N] = {
 	[FRAME_TOLD].u.told = { .what = ASK_RELOAD, .how = TOLD_BAD_SETTINGS,
 	    .text = BYTES("line 3") },
 	[FRAME_ALIVE].u.alive = { .status = BYTES("2 running") },
-	[FRAME_FOLLOW].u.follow = { .id = ID(0x34), .attempt = 1, .slot = 2,
+	[FRAME_FOLLOW].u.job = { .id = ID(0x34), .attempt = 1, .slot = 2,
 	    .on = 1 },
 	[FRAME_STDERR].u.err = { .id = ID(0x56), .attempt = 2, .at = 1ULL << 40,
 	    .text = BYTES("a\0b\n") },
@@ -240,7 +240,7 @@ START_TEST(ranges)
 	VALUE(FRAME_RUN, run.slot, SLATE_SLOTS_MAX, false);
 	VALUE(FRAME_CANCEL, job.slot, SLATE_SLOTS_MAX - 1, true);
 	VALUE(FRAME_CANCEL, job.slot, SLATE_SLOTS_MAX, false);
-	VALUE(FRAME_FOLLOW, follow.slot, SLATE_SLOTS_MAX, false);
+	VALUE(FRAME_FOLLOW, job.slot, SLATE_SLOTS_MAX, false);
 	VALUE(FRAME_CANCEL, job.attempt, 0, false);
 	VALUE(FRAME_NEED_SPOOL, job.attempt, 0, false);
 	VALUE(FRAME_SPOOL, job.attempt, 0, false);
@@ -254,8 +254,8 @@ START_TEST(ranges)
 	VALUE(FRAME_TOLD, told.what, ASK_N, false);
 	VALUE(FRAME_TOLD, told.how, TOLD_N - 1, true);
 	VALUE(FRAME_TOLD, told.how, TOLD_N, false);
-	VALUE(FRAME_FOLLOW, follow.attempt, 0, false);
-	VALUE(FRAME_FOLLOW, follow.on, 2, false);
+	VALUE(FRAME_FOLLOW, job.attempt, 0, false);
+	VALUE(FRAME_FOLLOW, job.on, 2, false);
 	VALUE(FRAME_STDERR, err.attempt, 0, false);
 	VALUE(FRAME_DONE, done.attempt, 0, false);
 	VALUE(FRAME_DONE, done.outcome, OUTCOME_N - 1, true);

@@ -236,6 +236,8 @@ rig_ask(struct rig *r, const struct ask *ask)
 	rig_head(&head, ask);
 	f.u.run.attempt = 1;
 	f.u.run.slot = ask->slot;
+	ck_assert_uint_lt(r->ids, RIG_IDS);
+	r->slots[r->ids] = ask->slot;
 	f.u.run.route = (struct frame_bytes){ ask->route, strlen(ask->route) };
 	f.u.run.head = (struct frame_bytes){ buf_data(&head), buf_len(&head) };
 	f.u.run.body_size = ask->body_len;
@@ -258,6 +260,19 @@ rig_cancel(struct rig *r, unsigned int number)
 
 	rig_id(f.u.job.id, number);
 	f.u.job.attempt = 1;
+	f.u.job.slot = r->slots[number];
+	rig_send(r, &f, -1);
+}
+
+void
+rig_follow(struct rig *r, unsigned int number, unsigned int on)
+{
+	struct frame f = { .kind = FRAME_FOLLOW };
+
+	rig_id(f.u.job.id, number);
+	f.u.job.attempt = 1;
+	f.u.job.slot = r->slots[number];
+	f.u.job.on = on;
 	rig_send(r, &f, -1);
 }
 
@@ -284,9 +299,12 @@ static void
 rig_give_spool(struct rig *r)
 {
 	struct frame f = { .kind = FRAME_SPOOL };
+	unsigned int number;
 
 	ck_assert_int_eq(r->spool, -1);	/* it asks once for a task */
 	f.u.job = r->f.u.job;
+	memcpy(&number, f.u.job.id, sizeof(number));	/* as rig_id() */
+	f.u.job.slot = r->slots[number];
 	f.u.job.error = r->spool_error;
 	if (r->spool_error == 0) {
 		r->spool = open(r->dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);

@@ -16,6 +16,8 @@
 #include "ipc/frame.h"
 #include "ipc/slate.h"
 
+#define RIG_IDS	4096	/* whose slots are known */
+
 struct rig {
 	char		 dir[64];
 	struct buf	 conf;
@@ -26,6 +28,7 @@ struct rig {
 	struct frame	 f;		/* the last one that came */
 	unsigned char	*packet;	/* what it borrows */
 	unsigned int	 ids;		/* given so far */
+	unsigned int	 slots[RIG_IDS];	/* of each; others have 0 */
 	int		 spool;		/* the file NEED_SPOOL got, or -1 */
 	int		 spool_error;	/* answer NEED_SPOOL with this */
 	unsigned int	 progress_frames;
@@ -63,6 +66,7 @@ unsigned int
 	rig_ask(struct rig *, const struct ask *);
 void	rig_id(unsigned char id[TASK_ID_BYTES], unsigned int number);
 void	rig_cancel(struct rig *, unsigned int number);
+void	rig_follow(struct rig *, unsigned int number, unsigned int on);
 void	rig_send(struct rig *, const struct frame *, int fd);
 
 /* The next frame, whatever it is; false at the end. */

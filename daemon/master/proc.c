@@ -73,10 +73,10 @@ tell_followed(struct job *job)
 
 	if (job->slot == NULL || job->slot->state != SLOT_BUSY)
 		return;
-	memcpy(f.u.follow.id, job->id, TASK_ID_BYTES);
-	f.u.follow.attempt = job->attempt;
-	f.u.follow.slot = job->slot->index;
-	f.u.follow.on = job->followed;
+	memcpy(f.u.job.id, job->id, TASK_ID_BYTES);
+	f.u.job.attempt = job->attempt;
+	f.u.job.slot = job->slot->index;
+	f.u.job.on = job->followed;
 	worker_tell(job->slot->worker, &f);
 }
 

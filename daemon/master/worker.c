@@ -190,6 +190,7 @@ worker_need_spool(struct worker *w, const struct frame *f)
 	if (job == NULL || job->spool.fd != -1)
 		return;
 	answer.kind = FRAME_SPOOL;
+	answer.u.job.slot = job->slot->index;
 	answer.u.job.error = 0;
 	if (w->proc->events.spool(job, w->proc->events.arg) == -1)
 		answer.u.job.error = errno != 0 ? errno : EIO;

@@ -110,7 +110,7 @@ stdin_open(const struct job *job)
 	if (job->body_fd != -1)
 		return stdin_from_file(job->body_fd);
 	if (job->body_size > 0)
-		return stdin_from_bytes(job->body, job->body_size);
+		return stdin_from_bytes(job->body.data, job->body.len);
 	return job->world->null_fd;
 }
 

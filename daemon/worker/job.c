@@ -46,28 +46,6 @@ job_log_skipped(void *arg, unsigned long lines)
 	log_info("stderr-skipped task=%s lines=%lu", job->id_text, lines);
 }
 
-/* Route name, head and body in one piece, the name with a NUL. */
-static int
-job_copy(struct job *job, const struct frame *f)
-{
-	size_t route = f->u.run.route.len, head = f->u.run.head.len;
-	size_t body = f->u.run.body.len;
-	char *p = malloc(route + 1 + head + body);
-
-	if (p == NULL)
-		return -1;
-	job->bytes = p;
-	job->route_name = p;
-	p = mempcpy(p, f->u.run.route.data, route);
-	*p++ = '\0';
-	job->head = p;
-	job->head_len = head;
-	p = mempcpy(p, f->u.run.head.data, head);
-	job->body = p;
-	memcpy(p, f->u.run.body.data, body);
-	return 0;
-}
-
 static void
 job_write_id(struct job *job)
 {
@@ -87,8 +65,7 @@ job_new(const struct job_world *world, const struct frame *f, int fd)
 	struct job *job = calloc(1, sizeof(*job));
 	const struct tail_sink sink = { job_log_line, job_log_skipped, job };
 
-	if (job == NULL || job_copy(job, f) == -1) {
-		free(job);
+	if (job == NULL) {
 		if (fd != -1)
 			close(fd);
 		return NULL;
@@ -97,6 +74,9 @@ job_new(const struct job_world *world, const struct frame *f, int fd)
 	memcpy(job->id, f->u.run.id, TASK_ID_BYTES);
 	job_write_id(job);
 	job->attempt = f->u.run.attempt;
+	job->route_name = f->u.run.route;
+	job->head = f->u.run.head;
+	job->body = f->u.run.body;
 	pthread_mutex_init(&job->tail_lock, NULL);
 	tail_init(&job->tail, &sink);
 	job->body_fd = fd;
@@ -120,7 +100,6 @@ job_free(struct job *job)
 	env_fini(&job->env);
 	if (job->has_req)
 		request_fini(&job->req);
-	free(job->bytes);
 	free(job);
 }
 
@@ -148,6 +127,13 @@ job_end_by_response(struct job *job)
 		job_end(job, OUTCOME_FAILED, "%s", r->reason);
 }
 
+static bool
+is_name(const struct frame_bytes *bytes, const char *name)
+{
+	return bytes->len == strlen(name) &&
+	    memcmp(bytes->data, name, bytes->len) == 0;
+}
+
 /* By name: a task may be older than the settings. */
 static const struct conf_route *
 job_find_route(const struct job *job)
@@ -157,7 +143,7 @@ job_find_route(const struct job *job)
 
 	for (i = 0; i < conf->nroutes; i++)
 		if (conf->routes[i].pool == job->world->pool &&
-		    strcmp(conf->routes[i].name, job->route_name) == 0)
+		    is_name(&job->route_name, conf->routes[i].name))
 			return &conf->routes[i];
 	return NULL;
 }
@@ -168,7 +154,7 @@ job_read_request(struct job *job)
 	struct scgi block;
 	const char *why;
 
-	if (scgi_check(job->head, job->head_len, &block, &why) != SCGI_DONE ||
+	if (scgi_check(job->head.data, job->head.len, &block, &why) != SCGI_DONE ||
 	    request_init(&job->req, &block, job->world->conf, &why) != 0) {
 		job_end(job, OUTCOME_FAILED, "the request is not usable: %s",
 		    why);

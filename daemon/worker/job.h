@@ -48,11 +48,8 @@ struct job {
 	unsigned char	 id[TASK_ID_BYTES];
 	char		 id_text[JOB_ID_TEXT];
 	uint32_t	 attempt;
-	char		*bytes;		/* owned: route, head and body, copied */
-	const char	*route_name;
-	const void	*head;
-	size_t		 head_len;
-	const void	*body;		/* when body_fd is -1 */
+	struct frame_bytes route_name, head;	/* borrowed: of the RUN */
+	struct frame_bytes body;	/* the same; when body_fd is -1 */
 	int		 body_fd;	/* owned, or -1 */
 	uint64_t	 body_size;
 
@@ -87,7 +84,10 @@ struct job {
 	char		 reason[RESPONSE_REASON_MAX];
 };
 
-/* From a RUN frame; takes fd (-1: none) whatever happens.  NULL: ENOMEM. */
+/*
+ * From a RUN frame, whose bytes it borrows; takes fd (-1: none) whatever
+ * happens.  NULL: ENOMEM.
+ */
 struct job *
 	job_new(const struct job_world *, const struct frame *, int fd)
 	__attribute__((warn_unused_result));

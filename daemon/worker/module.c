@@ -143,7 +143,7 @@ task_read(struct deferd_task *t, void *data, size_t size)
 	if (size > left)
 		size = left;
 	if (job->body_fd == -1) {
-		memcpy(data, (const char *)job->body + t->body_at, size);
+		memcpy(data, (const char *)job->body.data + t->body_at, size);
 		n = (ssize_t)size;
 	} else {
 		while ((n = pread(job->body_fd, data, size,

@@ -54,9 +54,18 @@ await(sem_t *sem)
 }
 
 static bool
-wish_is_for(const struct wish *w, const unsigned char *id, uint32_t attempt)
+slot_is_for(const struct pool_slot *s, const unsigned char *id,
+    uint32_t attempt)
 {
-	return w->attempt == attempt && memcmp(w->id, id, TASK_ID_BYTES) == 0;
+	return s->attempt == attempt && memcmp(s->id, id, TASK_ID_BYTES) == 0;
+}
+
+/* Of the job before nothing more can come. */
+static void
+slot_begin(struct pool_slot *s, const unsigned char *id, uint32_t attempt)
+{
+	*s = (struct pool_slot){ .attempt = attempt };
+	memcpy(s->id, id, TASK_ID_BYTES);
 }
 
 /*
@@ -64,18 +73,16 @@ wish_is_for(const struct wish *w, const unsigned char *id, uint32_t attempt)
  * it is cancelled, and the bell's number is the main thread's: no need to ring.
  */
 static void
-thread_enter(struct pool_thread *t, struct job *job, uint32_t slot)
+thread_enter(struct pool_thread *t, struct pool_slot *s, struct job *job)
 {
 	struct pool *pool = t->pool;
-	struct wish *w = &pool->wishes[slot];
-	bool is_ours;
 
 	pthread_mutex_lock(&pool->lock);
-	t->job = job;
-	is_ours = wish_is_for(w, job->id, job->attempt);
-	if (is_ours && w->cancelled)
-		atomic_store(&job->cancelled, true);
-	if (is_ours && w->followed) {
+	if (!slot_is_for(s, job->id, job->attempt))
+		slot_begin(s, job->id, job->attempt);
+	s->job = job;
+	atomic_store(&job->cancelled, s->cancelled);
+	if (s->followed) {
 		job_follow(job, true);
 		pool->feeds = true;
 		pool_tell(pool);
@@ -85,10 +92,10 @@ thread_enter(struct pool_thread *t, struct job *job, uint32_t slot)
 
 /* From here on it cannot. */
 static void
-thread_leave(struct pool_thread *t)
+thread_leave(struct pool_thread *t, struct pool_slot *s)
 {
 	pthread_mutex_lock(&t->pool->lock);
-	t->job = NULL;
+	s->job = NULL;
 	pthread_mutex_unlock(&t->pool->lock);
 }
 
@@ -104,7 +111,7 @@ thread_refuse(struct pool_thread *t, const struct frame *run)
 	    "the worker had no descriptor for the request's body");
 }
 
-/* What came is a RUN; NULL if it is answered already. */
+/* What came is a RUN, in the packet; NULL if it is answered already. */
 static struct job *
 thread_accept(struct pool_thread *t, const struct frame *f, int nfds, int fd)
 {
@@ -123,13 +130,12 @@ thread_accept(struct pool_thread *t, const struct frame *f, int nfds, int fd)
 	job->bell = t->bell;
 	job->ear = t->ear;
 	job->slot = t->slot;
-	thread_enter(t, job, f->u.run.slot);
 	return job;
 }
 
-/* The next job, or NULL when there will be none. */
+/* The next job and its slot, or NULL when there will be none. */
 static struct job *
-thread_wait(struct pool_thread *t)
+thread_wait(struct pool_thread *t, struct pool_slot **slot)
 {
 	int fds[SOCK_FDS_MAX], nfds;
 	struct job *job = NULL;
@@ -150,6 +156,7 @@ thread_wait(struct pool_thread *t)
 		}
 		job = thread_accept(t, &f, nfds, nfds == 1 ? fds[0] : -1);
 	}
+	*slot = &t->pool->slots[f.u.run.slot];
 	return job;
 }
 
@@ -168,11 +175,12 @@ thread_run(struct pool_thread *t, struct job *job)
 
 /* The slate names the task from before its code runs until it is answered. */
 static void
-thread_do(struct pool_thread *t, struct job *job)
+thread_do(struct pool_thread *t, struct pool_slot *slot, struct job *job)
 {
 	slate_set(t->slot, job->id, job->attempt);
+	thread_enter(t, slot, job);
 	thread_run(t, job);
-	thread_leave(t);
+	thread_leave(t, slot);
 	log_debug("done task=%s attempt=%u outcome=%d reason=%s", job->id_text,
 	    job->attempt, (int)job->outcome, job->reason);
 	job_send_last_stderr(job);
@@ -199,13 +207,14 @@ static void *
 thread_main(void *arg)
 {
 	struct pool_thread *t = arg;
+	struct pool_slot *slot;
 	struct job *job;
 
 	if (t->pool->module != NULL && module_watch_thread(t->slot) == -1)
 		log_error("watch-failed error=%m");
 	thread_part(t);
-	while ((job = thread_wait(t)) != NULL)
-		thread_do(t, job);
+	while ((job = thread_wait(t, &slot)) != NULL)
+		thread_do(t, slot, job);
 	if (t->pool->module != NULL)
 		module_unwatch_thread();
 	if (atomic_fetch_sub(&t->pool->left, 1) == 1)
@@ -316,12 +325,12 @@ pool_init(struct pool *pool, int jobs_fd, const struct job_world *world,
 	pool->stack_bytes = module ? STACK_MODULE_BYTES : STACK_EXEC_BYTES;
 	pool->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pool->threads = calloc(slate->nslots, sizeof(*pool->threads));
-	pool->wishes = calloc(slate->nslots, sizeof(*pool->wishes));
+	pool->slots = calloc(slate->nslots, sizeof(*pool->slots));
 	pool->left = pool->nthreads = slate->nslots;
 	pthread_mutex_init(&pool->lock, NULL);
 	sem_init(&pool->parted, 0, 0);
 	if (pool->news_fd == -1 || pool->threads == NULL ||
-	    pool->wishes == NULL)
+	    pool->slots == NULL)
 		return -1;
 	for (i = 0; i < pool->nthreads; i++) {
 		pool->threads[i].pool = pool;
@@ -351,88 +360,69 @@ pool_fini(struct pool *pool)
 		thread_end(&pool->threads[i]);
 	sem_destroy(&pool->parted);
 	pthread_mutex_destroy(&pool->lock);
-	free(pool->wishes);
+	free(pool->slots);
 	free(pool->threads);
 	close(pool->news_fd);
 }
 
-/* With the lock: the job, if a thread has it. */
-static struct job *
-pool_find(const struct pool *pool, const unsigned char *id, uint32_t attempt)
+/* With the lock: the slot of this frame's job; NULL if it has another by now. */
+static struct pool_slot *
+pool_find(struct pool *pool, const struct frame *f)
 {
-	for (unsigned int i = 0; i < pool->nthreads; i++) {
-		struct job *job = pool->threads[i].job;
+	const unsigned char *id = f->u.job.id;
+	uint32_t attempt = f->u.job.attempt;
+	struct pool_slot *s;
 
-		if (job != NULL && job->attempt == attempt &&
-		    memcmp(job->id, id, TASK_ID_BYTES) == 0)
-			return job;
-	}
-	return NULL;
-}
-
-/* With the lock: what is said of a job that no thread has; NULL: nobody's. */
-static struct wish *
-pool_wish(struct pool *pool, uint32_t slot, const unsigned char *id,
-    uint32_t attempt)
-{
-	struct wish *w;
-
-	if (slot >= pool->nthreads)
+	if (f->u.job.slot >= pool->nthreads)
 		return NULL;
-	w = &pool->wishes[slot];
-	if (!wish_is_for(w, id, attempt)) {
-		*w = (struct wish){ .attempt = attempt };
-		memcpy(w->id, id, TASK_ID_BYTES);
-	}
-	return w;
+	s = &pool->slots[f->u.job.slot];
+	if (slot_is_for(s, id, attempt))
+		return s;
+	if (s->job != NULL)
+		return NULL;
+	slot_begin(s, id, attempt);
+	return s;
 }
 
 void
 pool_cancel(struct pool *pool, const struct frame *f)
 {
-	const unsigned char *id = f->u.job.id;
-	uint32_t attempt = f->u.job.attempt;
-	struct job *job;
-	struct wish *w;
+	struct pool_slot *s;
 
 	pthread_mutex_lock(&pool->lock);
-	job = pool_find(pool, id, attempt);
-	if (job != NULL)
-		job_cancel(job);
-	else if ((w = pool_wish(pool, f->u.job.slot, id, attempt)) != NULL)
-		w->cancelled = true;
+	s = pool_find(pool, f);
+	if (s != NULL)
+		s->cancelled = true;
+	if (s != NULL && s->job != NULL)
+		job_cancel(s->job);
 	pthread_mutex_unlock(&pool->lock);
 }
 
 void
 pool_follow(struct pool *pool, const struct frame *f)
 {
-	const unsigned char *id = f->u.follow.id;
-	uint32_t attempt = f->u.follow.attempt;
-	struct job *job;
-	struct wish *w;
+	struct pool_slot *s;
 
 	pthread_mutex_lock(&pool->lock);
-	job = pool_find(pool, id, attempt);
-	if (job != NULL) {
-		job_follow(job, f->u.follow.on);
+	s = pool_find(pool, f);
+	if (s != NULL)
+		s->followed = f->u.job.on;
+	if (s != NULL && s->job != NULL) {
+		job_follow(s->job, s->followed);
 		pool->feeds = true;
-	} else if ((w = pool_wish(pool, f->u.follow.slot, id, attempt)) != NULL) {
-		w->followed = f->u.follow.on;
 	}
 	pthread_mutex_unlock(&pool->lock);
 }
 
-/* It was asked for, so a thread has the job; or has given it up by now. */
 void
 pool_spool(struct pool *pool, const struct frame *f, int fd)
 {
-	struct job *job;
+	struct pool_slot *s;
 
 	pthread_mutex_lock(&pool->lock);
-	job = pool_find(pool, f->u.job.id, f->u.job.attempt);
-	if (job != NULL)
-		job_spool(job, fd, f->u.job.error);
+	s = pool_find(pool, f);
+	if (s != NULL && s->job != NULL)
+		job_spool(s->job, fd, f->u.job.error);
 	else if (fd != -1)
 		close(fd);
 	pthread_mutex_unlock(&pool->lock);
@@ -445,7 +435,7 @@ pool_feed(struct pool *pool)
 
 	pthread_mutex_lock(&pool->lock);
 	for (unsigned int i = 0; pool->feeds && i < pool->nthreads; i++) {
-		struct job *job = pool->threads[i].job;
+		struct job *job = pool->slots[i].job;
 
 		if (job != NULL && job->followed) {
 			job_send_stderr(job);

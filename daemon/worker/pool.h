@@ -7,8 +7,8 @@
  * when it ends the socket, the threads finish what they have, and end.
  *
  * The main thread calls the functions below.  What the master says of a job on
- * the other socket may come before a thread has the job: that is a wish, kept
- * under the job's slot, which has one job at a time.
+ * the other socket may come before a thread has the job: it is kept with the
+ * slot, which is the master's word for room for one job at a time.
  */
 #ifndef DAEMON_WORKER_POOL_H
 #define DAEMON_WORKER_POOL_H
@@ -32,14 +32,13 @@ struct pool_thread {
 	int		 bell;		/* eventfd; see job.h */
 	int		 ear;		/* the thread's own number of it */
 	sem_t		 hung;		/* the bell is there */
-	struct job	*job;		/* the one it runs; pool->lock */
 };
 
-/* Said of a job that no thread has yet; or not any more. */
-struct wish {
+struct pool_slot {
 	unsigned char	 id[TASK_ID_BYTES];
-	uint32_t	 attempt;	/* 0: none */
-	bool		 cancelled, followed;
+	uint32_t	 attempt;	/* 0: it had no job yet */
+	bool		 cancelled, followed;	/* said of that job so far */
+	struct job	*job;		/* NULL: no thread has it; any more */
 };
 
 struct pool {
@@ -53,8 +52,8 @@ struct pool {
 	atomic_uint	 left;		/* threads that have not ended */
 	int		 news_fd;	/* eventfd: look again at what follows */
 
-	pthread_mutex_t	 lock;		/* threads' jobs, and what follows */
-	struct wish	*wishes;	/* by slot */
+	pthread_mutex_t	 lock;		/* of what follows */
+	struct pool_slot *slots;	/* as many as threads */
 	bool		 feeds;		/* some are followed */
 };
 
