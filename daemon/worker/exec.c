@@ -151,7 +151,7 @@ run_start(struct run *r)
 	const char *script = job->req.script;
 	struct child child = { script != NULL ? script : job->route->exec,
 	    job->env.vec,
-	    { -1, -1, -1, -1 }, &job->route->limits, &r->confine, job->slot };
+	    { -1, -1, -1, -1 }, &job->route->limits, &r->confine, job->slate };
 	int i, pidfd = -1, error = 0;
 
 	if ((script != NULL &&
@@ -410,7 +410,7 @@ run_reap(struct run *r)
 	struct rusage use;
 
 	run_wait(r, &use);
-	atomic_store(&job->slot->pgid, 0);
+	atomic_store(&job->slate->pgid, 0);
 	job->cpu_us = timeval_us(&use.ru_utime) + timeval_us(&use.ru_stime);
 	job->max_rss_kib = (uint64_t)use.ru_maxrss;
 }

@@ -68,7 +68,7 @@ struct job {
 
 	/* the thread's */
 	int		 ear;		/* borrowed from the thread: its bell */
-	struct slate_slot *slot;	/* borrowed from the thread */
+	struct slate_slot *slate;	/* borrowed from the thread */
 	const struct conf_route *route;
 	struct request	 req;
 	bool		 has_req;

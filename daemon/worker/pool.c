@@ -28,7 +28,7 @@ pool_die(const struct pool *pool, int status)
 {
 	job_mute();
 	for (unsigned int i = 0; i < pool->nthreads; i++) {
-		pid_t pgid = atomic_load(&pool->threads[i].slot->pgid);
+		pid_t pgid = atomic_load(&pool->threads[i].slate->pgid);
 
 		if (pgid > 1)
 			kill(-pgid, SIGKILL);
@@ -129,7 +129,7 @@ thread_accept(struct pool_thread *t, const struct frame *f, int nfds, int fd)
 	}
 	job->bell = t->bell;
 	job->ear = t->ear;
-	job->slot = t->slot;
+	job->slate = t->slate;
 	return job;
 }
 
@@ -177,7 +177,7 @@ thread_run(struct pool_thread *t, struct job *job)
 static void
 thread_do(struct pool_thread *t, struct pool_slot *slot, struct job *job)
 {
-	slate_set(t->slot, job->id, job->attempt);
+	slate_set(t->slate, job->id, job->attempt);
 	thread_enter(t, slot, job);
 	thread_run(t, job);
 	thread_leave(t, slot);
@@ -185,7 +185,7 @@ thread_do(struct pool_thread *t, struct pool_slot *slot, struct job *job)
 	    job->attempt, (int)job->outcome, job->reason);
 	job_send_last_stderr(job);
 	job_send_done(job);
-	slate_clear(t->slot);
+	slate_clear(t->slate);
 	job_free(job);
 }
 
@@ -210,7 +210,7 @@ thread_main(void *arg)
 	struct pool_slot *slot;
 	struct job *job;
 
-	if (t->pool->module != NULL && module_watch_thread(t->slot) == -1)
+	if (t->pool->module != NULL && module_watch_thread(t->slate) == -1)
 		log_error("watch-failed error=%m");
 	thread_part(t);
 	while ((job = thread_wait(t, &slot)) != NULL)
@@ -334,7 +334,7 @@ pool_init(struct pool *pool, int jobs_fd, const struct job_world *world,
 		return -1;
 	for (i = 0; i < pool->nthreads; i++) {
 		pool->threads[i].pool = pool;
-		pool->threads[i].slot = &slate->slot[i];
+		pool->threads[i].slate = &slate->slot[i];
 		if (thread_start(&pool->threads[i]) == -1)
 			return -1;
 	}

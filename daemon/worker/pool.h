@@ -27,7 +27,7 @@ struct pool_thread {
 	struct pool	*pool;
 	pthread_t	 id;
 	void		*stack;		/* mapped */
-	struct slate_slot *slot;	/* borrowed from the slate */
+	struct slate_slot *slate;	/* borrowed: this thread's */
 	unsigned char	*packet;	/* owned, FRAME_MAX bytes */
 	int		 bell;		/* eventfd; see job.h */
 	int		 ear;		/* the thread's own number of it */
