@@ -4,8 +4,9 @@
  * Asks the launcher for workers, gives them jobs, and says what became of
  * each job, exactly once.  Knows nothing of tasks, tables and stores.
  *
- * A slot is one thread of one worker: free, reserved, busy, or stuck (its
- * thread did not come back in time; the worker is retired).
+ * A slot is room for one job in one worker, which has a thread for each of them:
+ * free, reserved, busy, or stuck (the thread that took its job did not come back
+ * in time; the worker is retired).
  */
 #ifndef DAEMON_MASTER_PROC_H
 #define DAEMON_MASTER_PROC_H

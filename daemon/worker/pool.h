@@ -38,7 +38,7 @@ struct pool_slot {
 	unsigned char	 id[TASK_ID_BYTES];
 	uint32_t	 attempt;	/* 0: it had no job yet */
 	bool		 cancelled, followed;	/* said of that job so far */
-	struct job	*job;		/* NULL: no thread has it; any more */
+	struct job	*job;		/* NULL: no thread has it yet, or any more */
 };
 
 struct pool {
