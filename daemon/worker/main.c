@@ -144,7 +144,7 @@ read_conf(void)
 
 /*
  * Programs run as our user, and must not trace us: we hold the requests of
- * others, and the socket to the master.  What a module's author wants of a
+ * others, and the sockets to the master.  What a module's author wants of a
  * worker, a core and a debugger, is no use here.  (LeakSanitizer traces.)
  */
 static void
