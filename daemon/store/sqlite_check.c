@@ -111,7 +111,7 @@ sqlite_check_start(struct sqlite *s)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (s->check_running || (s->check_at != 0 &&
+	if (s->check_stop || s->check_running || (s->check_at != 0 &&
 	    now.tv_sec - s->check_at < CHECK_AGAIN_S))
 		return;
 	check_join(s);
