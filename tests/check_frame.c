@@ -34,7 +34,8 @@ static const struct frame samples[FRAME_KIND_N] = {
 	    .body = BYTES("body") },
 	[FRAME_CANCEL].u.job = { .id = ID(0xcd), .attempt = 1, .slot = 7 },
 	[FRAME_NEED_SPOOL].u.job = { .id = ID(0xcd), .attempt = 1 },
-	[FRAME_SPOOL].u.job = { .id = ID(0xcd), .attempt = 1, .error = ENOSPC },
+	[FRAME_SPOOL].u.job = { .id = ID(0xcd), .attempt = 1, .slot = 3,
+	    .error = ENOSPC },
 	[FRAME_PROGRESS].u.progress = { .id = ID(0xef), .attempt = 1,
 	    .percent = 42, .message = BYTES("page 3") },
 	[FRAME_DONE].u.done = { .id = ID(0x12), .attempt = 3,
@@ -241,6 +242,7 @@ START_TEST(ranges)
 	VALUE(FRAME_CANCEL, job.slot, SLATE_SLOTS_MAX - 1, true);
 	VALUE(FRAME_CANCEL, job.slot, SLATE_SLOTS_MAX, false);
 	VALUE(FRAME_FOLLOW, job.slot, SLATE_SLOTS_MAX, false);
+	VALUE(FRAME_SPOOL, job.slot, SLATE_SLOTS_MAX, false);
 	VALUE(FRAME_CANCEL, job.attempt, 0, false);
 	VALUE(FRAME_NEED_SPOOL, job.attempt, 0, false);
 	VALUE(FRAME_SPOOL, job.attempt, 0, false);

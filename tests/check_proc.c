@@ -613,6 +613,32 @@ START_TEST(spool_once)
 }
 END_TEST
 
+/* Of two jobs of one worker one is not in the first slot. */
+START_TEST(what_is_said_of_a_job_names_its_slot)
+{
+	struct rig_worker *w;
+	struct frame f;
+
+	start();
+	w = rig_worker(&rig);
+	for (unsigned int i = 1; i <= 2; i++) {
+		run(i);
+		f = got_run(w, i);
+		ck_assert_uint_eq(f.u.run.slot, i - 1);
+		proc_follow(find(i), true);
+		ck_assert_uint_eq(rig_next(&rig, w, FRAME_FOLLOW)->u.job.slot,
+		    i - 1);
+		spool_error = ENOSPC;
+		rig_need_spool(w, &f);
+		ck_assert_uint_eq(rig_next(&rig, w, FRAME_SPOOL)->u.job.slot,
+		    i - 1);
+		cancel(i);
+		ck_assert_uint_eq(rig_next(&rig, w, FRAME_CANCEL)->u.job.slot,
+		    i - 1);
+	}
+}
+END_TEST
+
 START_TEST(spool_error_is_told)
 {
 	struct rig_worker *w;
@@ -1412,6 +1438,7 @@ proc_suite(void)
 	tcase_add_test(t, a_retired_worker_that_closes_its_socket_must_die);
 	tcase_add_test(t, progress);
 	tcase_add_test(t, spool_once);
+	tcase_add_test(t, what_is_said_of_a_job_names_its_slot);
 	tcase_add_test(t, spool_error_is_told);
 
 	t = suite_case(s, "death", setup, teardown);
