@@ -322,6 +322,7 @@ def test_disk_filled_by_bodies(make, world, gate):      # noqa: F811
         assert free_bytes(path) > 3_000_000, "a tenth of the disk, or nearly"
         store = operator(d, "/stats").json["store"]
         assert store["min_free_bytes"] == (64 << 20) // 10
+        assert operator(d, "/pause", "POST").status == 204      # no answer of 3 MB has room
         gate.open()
         assert [d.wait(t).body for t in tasks] == [b"hello"] * 2
         d.stop()
