@@ -991,26 +991,33 @@ count_all_fds(const struct rig *r)
 	return sum;
 }
 
-/* Own ones: as many as the main thread has, less the bells of the others. */
+/*
+ * Each thread fetches its bell when it may.  Then it has, in a table of its own,
+ * as much as the main thread, less the bells of the others.
+ */
+static void
+wait_for_bells(const struct rig *r)
+{
+	pid_t thread[THREADS_MAX];
+	int i, n = find_threads(r, thread), all = count_fds(r->pid);
+	int wanted = has_own_tables() ? all - (int)r->threads + 1 : all;
+
+	ck_assert_int_gt(n, (int)r->threads);
+	for (i = 1; i < n && all != -1; i++)
+		while (count_fds(thread[i]) != wanted)
+			poll(NULL, 0, 1);
+}
+
 START_TEST(tables_of_threads)
 {
-	enum { SLOTS = 4 };
-	struct ask ask = { .route = "x" };
-	pid_t thread[THREADS_MAX];
-	int i, n, all;
 	struct rig r;
 
-	rig_init(&r, SLOTS);
+	rig_init(&r, 4);
 	rig_script(&r, "x", "", SH HEAD);
 	rig_start(&r);
-	for (; ask.slot < SLOTS; ask.slot++)
-		rig_do(&r, &ask);	/* now it has its bell */
-	n = find_threads(&r, thread);
-	ck_assert_int_gt(n, SLOTS);
-	all = count_fds(r.pid);
-	for (i = 1; i < n && all != -1; i++)
-		ck_assert_int_eq(count_fds(thread[i]),
-		    has_own_tables() ? all - SLOTS + 1 : all);
+	wait_for_bells(&r);
+	rig_get(&r, "x");
+	wait_for_bells(&r);		/* nothing came to them for good */
 	rig_stop(&r);
 }
 END_TEST
@@ -1063,20 +1070,20 @@ START_TEST(no_descriptor_is_left_over)
 	enum { SLOTS = 4, ROUNDS = 10, BYTES = 200000 };
 	static char body[BYTES];
 	struct ask ask = { .route = "x", .method = "POST", .body = body };
-	int fds = 0, round;
+	int fds, round;
 	struct rig r;
 
 	memset(body, 'b', sizeof(body));
 	rig_init(&r, SLOTS);
 	rig_script(&r, "x", "", SH HEAD "exec cat\n");
 	rig_start(&r);
+	wait_for_bells(&r);
+	fds = count_all_fds(&r);
 	for (round = 0; round < ROUNDS; round++) {
 		ask.body_in_fd = round % 2 == 0;
 		ask.body_len = ask.body_in_fd ? sizeof(body) : 9;
 		for (ask.slot = 0; ask.slot < SLOTS; ask.slot++)
 			rig_do(&r, &ask);
-		if (round == 0)
-			fds = count_all_fds(&r);
 		/* The last one is closed a moment behind its DONE. */
 		while (count_all_fds(&r) > fds)
 			poll(NULL, 0, 1);
@@ -1088,24 +1095,24 @@ END_TEST
 /* It came to the thread, which never took it. */
 START_TEST(file_that_nobody_asked_for)
 {
-	struct ask ask = { .route = "quick" };
 	struct frame f = { .kind = FRAME_SPOOL };
 	int fds, fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	unsigned int slow;
 	struct rig r;
 
 	rig_init(&r, 2);
-	rig_script(&r, "quick", "", SH HEAD);
-	rig_script(&r, "slow", "", SH HEAD
+	rig_script(&r, "slow", "", SH HEAD "echo 1$$ >there\n"
 	    "while [ ! -s go ]; do sleep 0.01; done; printf ok\n");
 	rig_start(&r);
-	for (; ask.slot < 2; ask.slot++)
-		rig_do(&r, &ask);
+	wait_for_bells(&r);
 	fds = count_all_fds(&r);
-	rig_id(f.u.job.id, rig_ask(&r, &(struct ask){ .route = "slow" }));
+	slow = rig_ask(&r, &(struct ask){ .route = "slow" });
+	rig_read_number(&r, "there");
+	rig_id(f.u.job.id, slow);
 	f.u.job.attempt = 1;
 	rig_send(&r, &f, fd);
-	ask.slot = 1;
-	rig_do(&r, &ask);	/* by now it is there */
+	rig_follow(&r, slow, 1);
+	check_piece(&r, 0, "");		/* so it has come */
 	rig_write_file(&r, "go");
 	rig_done(&r);
 	rig_check_body(&r, "ok", 2);
