@@ -219,6 +219,7 @@ thread_main(void *arg)
 		module_unwatch_thread();
 	if (atomic_fetch_sub(&t->pool->left, 1) == 1)
 		pool_tell(t->pool);
+	await(&t->hung);	/* to be joined; not if the master has died */
 	return NULL;
 }
 
@@ -344,6 +345,7 @@ pool_init(struct pool *pool, int jobs_fd, const struct job_world *world,
 static void
 thread_end(struct pool_thread *t)
 {
+	sem_post(&t->hung);
 	pthread_join(t->id, NULL);
 	sem_destroy(&t->hung);
 	free(t->packet);

@@ -31,7 +31,7 @@ struct pool_thread {
 	unsigned char	*packet;	/* owned, FRAME_MAX bytes */
 	int		 bell;		/* eventfd; see job.h */
 	int		 ear;		/* the thread's own number of it */
-	sem_t		 hung;		/* the bell is there */
+	sem_t		 hung;		/* the bell is there; later: to end */
 };
 
 struct pool_slot {
