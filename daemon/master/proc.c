@@ -69,13 +69,11 @@ proc_each(const struct proc *p, void (*each)(const struct job *, void *arg),
 static void
 tell_followed(struct job *job)
 {
-	struct frame f = { .kind = FRAME_FOLLOW };
+	struct frame f;
 
 	if (job->slot == NULL || job->slot->state != SLOT_BUSY)
 		return;
-	memcpy(f.u.job.id, job->id, TASK_ID_BYTES);
-	f.u.job.attempt = job->attempt;
-	f.u.job.slot = job->slot->index;
+	f = slot_frame(job->slot, FRAME_FOLLOW);
 	f.u.job.on = job->followed;
 	worker_tell(job->slot->worker, &f);
 }

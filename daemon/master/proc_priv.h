@@ -111,6 +111,10 @@ struct proc_slot *
 void	slot_reserve(struct proc_slot *, struct job *);
 void	slot_free(struct proc_slot *);
 
+/* CANCEL, FOLLOW or SPOOL for the job that it has. */
+struct frame
+	slot_frame(const struct proc_slot *, enum frame_kind);
+
 /* Calls slot_on_timer() so much later. */
 void	slot_arm(struct proc_slot *, int64_t seconds);
 void	slot_on_timer(evutil_socket_t, short, void *);

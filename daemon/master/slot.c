@@ -70,16 +70,24 @@ slot_arm(struct proc_slot *s, int64_t seconds)
 		    task_id_text(s->job->id, id), s->worker->number, s->index);
 }
 
+struct frame
+slot_frame(const struct proc_slot *s, enum frame_kind kind)
+{
+	struct frame f = { .kind = kind };
+
+	memcpy(f.u.job.id, s->job->id, TASK_ID_BYTES);
+	f.u.job.attempt = s->job->attempt;
+	f.u.job.slot = s->index;
+	return f;
+}
+
 /* Tells the worker to stop this job, and arms the time after which it must. */
 void
 slot_warn(struct proc_slot *s, int64_t seconds)
 {
-	struct frame f = { .kind = FRAME_CANCEL };
+	struct frame f = slot_frame(s, FRAME_CANCEL);
 
 	s->warned = true;
-	memcpy(f.u.job.id, s->job->id, TASK_ID_BYTES);
-	f.u.job.attempt = s->job->attempt;
-	f.u.job.slot = s->index;
 	worker_tell(s->worker, &f);
 	slot_arm(s, seconds);
 }

@@ -185,13 +185,11 @@ static void
 worker_need_spool(struct worker *w, const struct frame *f)
 {
 	struct job *job = job_of_frame(w, f->u.job.id, f->u.job.attempt);
-	struct frame answer = *f;
+	struct frame answer;
 
 	if (job == NULL || job->spool.fd != -1)
 		return;
-	answer.kind = FRAME_SPOOL;
-	answer.u.job.slot = job->slot->index;
-	answer.u.job.error = 0;
+	answer = slot_frame(job->slot, FRAME_SPOOL);
 	if (w->proc->events.spool(job, w->proc->events.arg) == -1)
 		answer.u.job.error = errno != 0 ? errno : EIO;
 	if (wire_send(&w->wire, &answer, &job->spool.fd) == -1)
