@@ -461,6 +461,14 @@ check_piece(struct rig *r, uint64_t at, const char *text)
 	ck_assert_mem_eq(r->f.u.err.text.data, text, strlen(text));
 }
 
+/* What was said before this has come: the answer to it has. */
+static void
+wait_heard(struct rig *r, unsigned int running)
+{
+	rig_follow(r, running, 1);
+	check_piece(r, 0, "");
+}
+
 START_TEST(follows_stderr)
 {
 	unsigned int number;
@@ -802,18 +810,15 @@ START_TEST(said_too_soon)
 	slow = rig_ask(&r, &(struct ask){ .route = "slow", .slot = 1 });
 	rig_read_number(&r, "there");
 	rig_cancel(&r, slow + 1);
-	rig_follow(&r, slow, 1);
-	check_piece(&r, 0, "");
+	wait_heard(&r, slow);
 	rig_get(&r, "quick");
 	ck_assert_uint_eq(r.f.u.done.outcome, OUTCOME_CANCELLED);
 	rig_cancel(&r, slow + 1);	/* too late: not for who comes next */
-	rig_follow(&r, slow, 1);
-	check_piece(&r, 0, "");
+	wait_heard(&r, slow);
 	rig_get(&r, "quick");
 	rig_check_body(&r, "ok", 2);
 	rig_follow(&r, slow + 3, 1);
-	rig_follow(&r, slow, 1);
-	check_piece(&r, 0, "");
+	wait_heard(&r, slow);
 	rig_ask(&r, &(struct ask){ .route = "quick" });
 	check_piece(&r, 0, "");		/* as if it had come in time */
 	rig_done(&r);
@@ -876,10 +881,8 @@ START_TEST(limits_of_who_listens)
 	ck_assert_int_eq(prlimit(r.pid, RLIMIT_NOFILE, NULL, &was), 0);
 	few = (struct rlimit){ 2, was.rlim_max };
 	ck_assert_int_eq(prlimit(r.pid, RLIMIT_NOFILE, &few, NULL), 0);
-	rig_follow(&r, number, 1);
-	check_piece(&r, 0, "");
-	rig_follow(&r, number, 1);
-	check_piece(&r, 0, "");
+	wait_heard(&r, number);
+	wait_heard(&r, number);
 	rig_write_file(&r, "go");
 	rig_done(&r);
 	rig_check_body(&r, "ok", 2);
@@ -1111,8 +1114,7 @@ START_TEST(file_that_nobody_asked_for)
 	rig_id(f.u.job.id, slow);
 	f.u.job.attempt = 1;
 	rig_send(&r, &f, fd);
-	rig_follow(&r, slow, 1);
-	check_piece(&r, 0, "");		/* so it has come */
+	wait_heard(&r, slow);
 	rig_write_file(&r, "go");
 	rig_done(&r);
 	rig_check_body(&r, "ok", 2);
