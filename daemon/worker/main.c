@@ -230,7 +230,7 @@ worker_receive(struct worker *w)
 
 	n = sock_recv(ROLE_FD_PEER, w->packet, FRAME_MAX, MSG_DONTWAIT, fds,
 	    &nfds, &truncated);
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+	if (n == -1 && errno == EAGAIN)
 		return;
 	if (n <= 0 && !truncated) {
 		log_debug("master-gone");
