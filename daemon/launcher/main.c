@@ -32,6 +32,7 @@
 
 #include "daemon/launcher/keeper.h"
 #include "daemon/launcher/privilege.h"
+#include "daemon/launcher/rank.h"
 #include "daemon/log.h"
 #include "daemon/role.h"
 
@@ -229,6 +230,7 @@ serve(struct keeper *k, struct inherit *in)
 		daemonize_start(&k->daemonize);
 	if (places_open(&k->places, k->settings.conf, in, k->user,
 	    k->run_as) == 0) {
+		rank_rise();
 		privilege_drop();
 		status = keeper_run(k);
 		privilege_raise();

@@ -14,7 +14,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <pwd.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +24,7 @@
 #include <unistd.h>
 
 #include "daemon/kin.h"
+#include "daemon/launcher/rank.h"
 #include "daemon/log.h"
 #include "daemon/role.h"
 
@@ -127,20 +127,6 @@ lay_bare(void)
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
-/*
- * A task takes its turn like everybody, but pushes nobody aside when it wakes:
- * who accepts, and the web server, are waited for; it is not.  What that is
- * worth stands in bench/README.md.  An administrator's own choice stays.
- */
-static void
-yield_to_others(void)
-{
-	const struct sched_param none = { 0 };
-
-	if (sched_getscheduler(0) == SCHED_OTHER)
-		(void)sched_setscheduler(0, SCHED_BATCH, &none);
-}
-
 /* The child.  Comes back only with an errno. */
 static void
 child(const struct spawn *s, const char *path, pid_t launcher, int *report)
@@ -150,7 +136,7 @@ child(const struct spawn *s, const char *path, pid_t launcher, int *report)
 	default_signals();
 	umask(s->mask);
 	if (s->yields)
-		yield_to_others();
+		rank_of_worker();
 	if (s->bare && lay_bare() < 0)
 		return;
 	if (s->user && (initgroups(s->user->name, s->user->gid) < 0 ||

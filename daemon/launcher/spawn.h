@@ -26,7 +26,7 @@ struct spawn {
 	int		 stderr_fd;	/* its stdout and stderr */
 	const struct spawn_user *user;	/* NULL: as the launcher */
 	bool		 bare;		/* no exec can give it any right */
-	bool		 yields;	/* sched(7): SCHED_BATCH */
+	bool		 yields;	/* rank_of_worker() */
 	mode_t		 mask;		/* umask */
 	int		 death_signal;	/* when the launcher dies; 0: none */
 };

@@ -157,6 +157,32 @@ def test_pushes_nobody_aside(shared):
     assert {int(shared.run(TYPE + policy).body)} == batch
 
 
+def nice_of(pid):
+    """of all its threads, which have the same"""
+    values = {os.getpriority(os.PRIO_PROCESS, int(t)) for t in os.listdir(f"/proc/{pid}/task")}
+    assert len(values) == 1
+    return values.pop()
+
+
+def test_who_answers_goes_first(make):
+    """started by root, master and launcher are five steps of nice before what they were started beside; workers and
+    tasks are not"""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, before - 1)
+        beside, rise = before + 7, 5
+    except PermissionError:     # nor may deferd
+        beside, rise = before, 0
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, beside)
+        d = make()
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, before)
+    assert [nice_of(pid) for pid in (d.launcher(), d.master())] == [beside - rise] * 2
+    assert {nice_of(pid) for pid in d.workers()} == {beside}
+    assert int(d.run(TYPE + "nice").body) == beside
+
+
 def test_pushes_aside_whom_it_is_told_to(make):
     """an administrator's own choice of a policy stays"""
     before = os.sched_getscheduler(0)
@@ -169,6 +195,7 @@ def test_pushes_aside_whom_it_is_told_to(make):
     finally:
         os.sched_setscheduler(0, before, os.sched_param(0))
     assert {os.sched_getscheduler(pid) for pid in d.workers()} == {os.SCHED_RR}
+    assert nice_of(d.master()) == os.getpriority(os.PRIO_PROCESS, 0)
 
 
 def test_user(shared):
