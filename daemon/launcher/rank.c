@@ -7,7 +7,7 @@
 
 #include "daemon/launcher/rank.h"
 
-#define RISE	5		/* steps of nice(1): three times the share */
+#define RISE	2		/* steps of nice(1): half as much again */
 
 static bool risen;
 static int nice_before;

@@ -2,7 +2,7 @@
  * rank - who goes first on a processor: who answers, or who runs tasks.
  *
  * The master is waited for by every client, and needs little; tasks take what
- * they get.  So deferd goes before what it was started beside by a few steps
+ * they get.  So deferd goes before what it was started beside by two steps
  * of nice(1), which the master inherits, and a worker, with all it runs, gets
  * the nice value that deferd was started with, and pushes nobody aside when
  * it wakes (sched(7): SCHED_BATCH).  What that is worth stands in

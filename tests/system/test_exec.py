@@ -165,12 +165,12 @@ def nice_of(pid):
 
 
 def test_who_answers_goes_first(make):
-    """started by root, master and launcher are five steps of nice before what they were started beside; workers and
+    """started by root, master and launcher are two steps of nice before what they were started beside; workers and
     tasks are not"""
     before = os.getpriority(os.PRIO_PROCESS, 0)
     try:
         os.setpriority(os.PRIO_PROCESS, 0, before - 1)
-        beside, rise = before + 7, 5
+        beside, rise = before + 7, 2
     except PermissionError:     # nor may deferd
         beside, rise = before, 0
     try:
