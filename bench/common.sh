@@ -13,19 +13,7 @@ build=$(pwd)
 cores=$(nproc)
 [ -e config.status ] || { echo "$0: run it from a build directory" >&2; exit 2; }
 
-# The kernel may give each session an equal share (sched_autogroup_enabled; on as
-# Debian comes).  Then nginx has one, and deferd one for its master and one for
-# each worker, which says more of sessions than of servers.  In a container, and
-# in a unit of systemd's with a CPUWeight, there is no such thing; nor here, if
-# this may be changed, until the end of the row.  AUTOGROUP=1 leaves it as it is.
-autogroup=/proc/sys/kernel/sched_autogroup_enabled
-had_autogroup=$(cat "$autogroup" 2>/dev/null) || had_autogroup=0
-
-set_autogroup()
-{
-	[ "$had_autogroup" = 0 ] || echo "$1" 2>/dev/null >"$autogroup" || :
-}
-
+. "$bench/shares.sh"
 dir=$(mktemp -d "${TMPDIR:-/tmp}/deferd-bench-XXXXXX")
 chmod 755 "$dir"
 servers=
@@ -59,16 +47,16 @@ terminate()
 
 cleanup()
 {
+	trap '' INT TERM HUP PIPE
 	trap - EXIT
-	trap '' INT TERM HUP
+	shares_back
 	# shellcheck disable=SC2086
 	terminate $servers
 	rm -rf "$dir"
-	set_autogroup 1
 }
 trap cleanup EXIT
 trap 'exit 1' INT TERM HUP PIPE
-[ -n "${AUTOGROUP:-}" ] || set_autogroup 0
+shares_off
 
 fail()
 {

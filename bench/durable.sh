@@ -21,6 +21,7 @@ build=$(pwd)
 RUNS=${RUNS-5} SECONDS_EACH=${SECONDS_EACH-5} CLIENTS=${CLIENTS-64} TASKS=${TASKS-1000000}
 HEAD=1024 BODY=256
 . "$here/million.sh"
+. "$here/shares.sh"
 programs="deferd deferd-master deferd-worker answer.so bench/load bench/fixed bench/bare"
 
 [ -f Makefile ] || { echo "run it from a build directory" >&2; exit 2; }
@@ -32,12 +33,14 @@ daemon= fixed=
 
 cleanup()
 {
+	shares_back
 	stop
 	[ -z "$fixed" ] || kill "$fixed"
 	rm -rf "$dir"
 }
 trap cleanup EXIT
 trap 'exit 1' INT TERM HUP
+shares_off
 
 # -- the daemon ---------------------------------------------------------------
 

@@ -8,9 +8,10 @@
 #
 # In a build directory it measures what is built there; elsewhere it builds in
 # build/, or in $BUILD.  It installs what it measures against (Debian's packages)
-# and leaves the services and the configuration of the system alone: servers of
-# its own run in a directory under TMPDIR, which must be on a disk, and are gone
-# when it ends, however it ends.  It takes about 20 minutes; with QUICK=1, which
+# and leaves the services and the configuration of the system alone, but for one
+# setting of the kernel while it runs (shares.sh): servers of its own run in a
+# directory under TMPDIR, which must be on a disk, and are gone when it ends,
+# however it ends.  It takes about 20 minutes; with QUICK=1, which
 # says little, 5.
 #
 # RUNS		how often each side is measured, in turn (5); the median counts
@@ -46,6 +47,7 @@
 set -u
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/tests/packages.sh"
+. "$top/bench/shares.sh"
 
 markdown=0
 [ "${1-}" != --markdown ] || { markdown=1; shift; }
@@ -56,8 +58,9 @@ running=
 # A row is a process group of its own: one signal ends it and all it has started.
 cleanup()
 {
-	trap - EXIT
 	trap '' INT TERM HUP
+	trap - EXIT
+	shares_back
 	[ -z "$running" ] || { kill -s TERM -- "-$running"; wait "$running"; }
 	rm -f "$lines" "$lines.row"
 }
@@ -107,7 +110,9 @@ else
 fi
 : "${ROW_SECONDS:=900}"
 export QUICK RUNS SECONDS_EACH
+shares_off
 made=$("$top/bench/machine.sh")${QUICK:+, QUICK}
+! have_shares || made="$made, shares for sessions"
 [ "$markdown" = 0 ] || exec 3>&1 >&2
 
 # shellcheck disable=SC2086
