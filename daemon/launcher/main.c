@@ -10,6 +10,7 @@
  *	daemonize	into the background
  *	places		sockets and PID file
  *	privilege	what of root it keeps
+ *	rank		who goes first on a processor
  *	spawn		exec of a role; killing what a worker leaves
  *	link		frames to and from the master
  *	keeper		the loop
