@@ -5,8 +5,6 @@
 
 #include <stdio.h>
 
-#include <utlist.h>
-
 #include "daemon/store/store_priv.h"
 
 void
@@ -50,7 +48,12 @@ store_op_drop(struct store_op *op)
 void
 store_ops_add(struct store_ops *l, struct store_op *op)
 {
-	DL_APPEND(l->head, op);
+	op->next = NULL;
+	if (l->head)
+		l->tail->next = op;
+	else
+		l->head = op;
+	l->tail = op;
 	l->n++;
 }
 
@@ -59,7 +62,7 @@ store_ops_take(struct store_ops *l)
 {
 	struct store_op *op = l->head;
 
-	DL_DELETE(l->head, op);
+	l->head = op->next;
 	l->n--;
 	return op;
 }

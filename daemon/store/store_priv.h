@@ -29,7 +29,7 @@ struct event;
 struct event_base;
 
 struct store_ops {
-	struct store_op	*head;		/* utlist */
+	struct store_op	*head, *tail;
 	size_t		 n;
 };
 

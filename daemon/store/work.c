@@ -25,12 +25,15 @@
 #include <unistd.h>
 
 #include <event2/event.h>
-#include <utlist.h>
 
 #include "daemon/store/work.h"
 
 #define ALONE_MAX	64	/* threads that may never return */
 #define SETTLE_S	1
+
+struct work_list {
+	struct work	*head, *tail;
+};
 
 struct work_pool {
 	/* the loop's */
@@ -40,9 +43,9 @@ struct work_pool {
 
 	pthread_mutex_t	 lock;		/* guards what follows */
 	pthread_cond_t	 more;
-	struct work	*todo;		/* utlist, as the next two */
-	struct work	*done;
-	struct work	*alone;		/* what no thread of its own has yet */
+	struct work_list todo;
+	struct work_list done;
+	struct work_list alone;		/* what no thread of its own has yet */
 	int		 nalone;	/* such threads; if 0, that is empty */
 	pthread_cond_t	 alone_ended;
 	bool		 closing;
@@ -50,15 +53,34 @@ struct work_pool {
 	pthread_t	 thread[];
 };
 
-/* The first of a list, or NULL. */
-static struct work *
-list_pop(struct work **list)
+static void
+list_push(struct work_list *l, struct work *w)
 {
-	struct work *w = *list;
+	w->next = NULL;
+	if (l->head)
+		l->tail->next = w;
+	else
+		l->head = w;
+	l->tail = w;
+}
+
+static struct work *
+list_pop(struct work_list *l)
+{
+	struct work *w = l->head;
 
 	if (w)
-		DL_DELETE(*list, w);
+		l->head = w->next;
 	return w;
+}
+
+static struct work *
+list_take(struct work_list *l)
+{
+	struct work *all = l->head;
+
+	l->head = NULL;
+	return all;
 }
 
 /* Waits for a piece; NULL when the pool closes and nothing is left. */
@@ -68,7 +90,7 @@ pool_next(struct work_pool *p)
 	struct work *w;
 
 	pthread_mutex_lock(&p->lock);
-	while (!p->todo && !p->closing)
+	while (!p->todo.head && !p->closing)
 		pthread_cond_wait(&p->more, &p->lock);
 	w = list_pop(&p->todo);
 	pthread_mutex_unlock(&p->lock);
@@ -81,8 +103,8 @@ pool_finished(struct work_pool *p, struct work *w)
 	bool first;
 
 	pthread_mutex_lock(&p->lock);
-	first = !p->done;
-	DL_APPEND(p->done, w);
+	first = !p->done.head;
+	list_push(&p->done, w);
 	pthread_mutex_unlock(&p->lock);
 	if (first)
 		eventfd_write(p->fd, 1);
@@ -119,8 +141,7 @@ pool_wakeup(int fd, short what, void *arg)
 	(void)what;
 	eventfd_read(fd, &count);	/* before the list: none is missed */
 	pthread_mutex_lock(&p->lock);
-	w = p->done;
-	p->done = NULL;
+	w = list_take(&p->done);
 	pthread_mutex_unlock(&p->lock);
 	for (; w; w = next) {
 		next = w->next;
@@ -214,7 +235,7 @@ work_pool_free(struct work_pool *p)
 		event_free(p->wakeup);
 	if (p->fd >= 0)
 		close(p->fd);
-	rest = p->done;
+	rest = list_take(&p->done);
 	pthread_cond_destroy(&p->more);
 	pthread_cond_destroy(&p->alone_ended);
 	pthread_mutex_destroy(&p->lock);
@@ -226,7 +247,7 @@ void
 work_submit(struct work_pool *p, struct work *w)
 {
 	pthread_mutex_lock(&p->lock);
-	DL_APPEND(p->todo, w);
+	list_push(&p->todo, w);
 	pthread_cond_signal(&p->more);
 	pthread_mutex_unlock(&p->lock);
 }
@@ -265,7 +286,7 @@ alone_unstarted(struct work_pool *p)
 	pthread_mutex_lock(&p->lock);
 	others = --p->nalone > 0;
 	if (!others)
-		p->alone = NULL;
+		p->alone.head = NULL;
 	pthread_mutex_unlock(&p->lock);
 	return others;
 }
@@ -278,7 +299,7 @@ work_submit_alone(struct work_pool *p, struct work *w)
 	int error;
 
 	pthread_mutex_lock(&p->lock);
-	DL_APPEND(p->alone, w);
+	list_push(&p->alone, w);
 	fits = p->nalone < ALONE_MAX;
 	p->nalone += fits;
 	pthread_mutex_unlock(&p->lock);

@@ -15,7 +15,7 @@ struct event_base;
 struct work_pool;
 
 struct work {
-	struct work	*prev, *next;		/* the pool's */
+	struct work	*next;			/* the pool's */
 	void		(*run)(struct work *);	/* on a thread of the pool */
 	void		(*done)(struct work *);	/* on the loop; NULL: no more
 						 * than run(), which may free it */
