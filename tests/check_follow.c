@@ -289,6 +289,30 @@ START_TEST(each_try)
 }
 END_TEST
 
+/* The worker has heard of FOLLOW too late to send a word: the log has it. */
+START_TEST(done_at_once)
+{
+	struct sub sub;
+	struct fan fan;
+
+	submit(&sub);
+	runs(&sub);
+	follows(&fan, &sub);
+	told_to_follow(&sub, 1, 1);
+	ends(OUTCOME_FAILED);
+	runs(&sub);
+	told_to_follow(&sub, 2, 1);
+	heard(&fan, "the log");
+	writes(0, "two");
+	ends(OUTCOME_FAILED);
+	runs(&sub);
+	told_to_follow(&sub, 3, 1);
+	heard(&fan, "two");		/* and not the log besides */
+	ends(OUTCOME_SUCCEEDED);
+	over(&fan, TASK_SUCCEEDED);
+}
+END_TEST
+
 /* It waits for its turn; who follows hears it when it has come. */
 START_TEST(queued)
 {
@@ -375,6 +399,7 @@ main(void)
 	tcase_add_test(tc, two_follow);
 	tcase_add_test(tc, leaves_while_he_hears);
 	tcase_add_test(tc, each_try);
+	tcase_add_test(tc, done_at_once);
 	tcase_add_test(tc, queued);
 	tcase_add_test(tc, drained);
 	tcase_add_test(tc, lies);

@@ -243,6 +243,7 @@ sched_on_ended(struct job *job, const struct proc_result *result, void *arg)
 	}
 	switch (result->end) {
 	case PROC_DONE:
+		sched_follow_done(s, job, result->frame);
 		ended_by_worker(s, job, result->frame);
 		break;
 	case PROC_GUILTY:

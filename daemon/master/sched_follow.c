@@ -127,6 +127,26 @@ sched_on_said(struct job *job, const struct frame *said, void *arg)
 		tell(f, said);
 }
 
+/*
+ * A job can be done before its worker has heard that somebody follows it: RUN
+ * and FOLLOW take different ways.  Then it has sent no word, and what it wrote
+ * is in the log.
+ */
+void
+sched_follow_done(struct sched *s, const struct job *job,
+    const struct frame *done)
+{
+	const struct frame_bytes *log = &done->u.done.log;
+	struct following *of = find(s, job->id);
+	struct follower *f, *tmp;
+
+	if (of == NULL || log->len == 0)
+		return;
+	DL_FOREACH_SAFE(of->followers, f, tmp)
+		if (f->attempt != job->attempt)
+			f->said(f, log->data, log->len, 0);
+}
+
 static void
 end_all(struct following *of, const struct task *t)
 {

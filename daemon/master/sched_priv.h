@@ -222,6 +222,10 @@ void	sched_unfollow_queued(struct sched *);
 bool	sched_is_followed(const struct sched *,
 	    const unsigned char id[TASK_ID_BYTES]);
 
+/* A DONE has come, with the log: for those who have heard nothing of this try. */
+void	sched_follow_done(struct sched *, const struct job *,
+	    const struct frame *);
+
 /* for proc.h's struct proc_events */
 void	sched_on_said(struct job *, const struct frame *, void *);
 
