@@ -143,8 +143,10 @@ sched_follow_done(struct sched *s, const struct job *job,
 	if (of == NULL || log->len == 0)
 		return;
 	DL_FOREACH_SAFE(of->followers, f, tmp)
-		if (f->attempt != job->attempt)
+		if (f->attempt != job->attempt) {
+			f->attempt = job->attempt;	/* he was there */
 			f->said(f, log->data, log->len, 0);
+		}
 }
 
 static void
